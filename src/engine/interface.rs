@@ -1,0 +1,185 @@
+//! What goes into the engine and what comes out.
+
+use std::sync::Arc;
+
+use crate::model::{
+    AccountId, Batch, CancelReason, Content, ContentIx, Digest, Exchange, KeyId, Platform,
+    ProfileId, RequestId, Ruling, TargetIx, Timestamp, Verdict, Warning,
+};
+use crate::wire::Reply;
+
+/// A request that passed admission and is to become a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Submission {
+    /// The request.
+    pub request_id: RequestId,
+    /// The key it came with.
+    pub key: KeyId,
+    /// Its idempotency claim, if it carried an `Idempotency-Key`.
+    pub claim: Option<Claim>,
+    /// When it is to go out; `None` publishes now.
+    pub scheduled_at: Option<Timestamp>,
+    /// The distinct contents.
+    pub contents: Vec<Content>,
+    /// The targets, in the order of `targets[]`.
+    pub targets: Vec<NewTarget>,
+}
+
+/// One target of a submission, resolved and checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewTarget {
+    /// The account.
+    pub account: AccountId,
+    /// Its profile.
+    pub profile: ProfileId,
+    /// Its platform.
+    pub platform: Platform,
+    /// The workflow definition to pin.
+    pub definition: Digest,
+    /// The place of its content in `contents`.
+    pub content: ContentIx,
+    /// Remarks from admission.
+    pub warnings: Vec<Warning>,
+}
+
+/// An idempotency key bound to a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Claim {
+    /// SHA-256 over organization, method, route and key.
+    pub id: Digest,
+    /// SHA-256 of the raw body.
+    pub fingerprint: Digest,
+}
+
+/// The answer to a submission or to a remembered reply.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Submitted {
+    /// Status and exact bytes.
+    pub reply: Reply,
+    /// Whether another request with the same key got this reply first.
+    pub replayed: bool,
+}
+
+/// Why the engine did not do it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EngineError {
+    /// The mailbox is full: answer 503 with `Retry-After`. Nothing was taken.
+    #[error("submit: the engine's mailbox is full")]
+    Full,
+    /// The engine is stopping or stopped. Whether the request was taken is not known.
+    #[error("submit: the engine is stopping")]
+    Stopping,
+    /// The key is bound to another body. Nothing was taken.
+    #[error("claim: the idempotency key is bound to another body")]
+    Mismatch,
+    /// The first request with this key has not been answered within the wait.
+    #[error("claim: the first request with this idempotency key is still running")]
+    InProgress,
+    /// What was submitted cannot be stored: names the limit. Nothing was taken.
+    #[error("submit: {0}")]
+    TooLarge(String),
+}
+
+/// A change to one post.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// Another time, another content, or both, for a queued post.
+    Patch {
+        /// The new time.
+        due: Option<Timestamp>,
+        /// The new content, with the place of the content it was made from: if that has changed
+        /// meanwhile, nothing happens and `Raced` says so.
+        content: Option<(ContentIx, Content)>,
+    },
+    /// Cancel a queued post.
+    Cancel {
+        /// Why.
+        reason: CancelReason,
+    },
+    /// Decide a held post.
+    Rule {
+        /// The decision.
+        ruling: Ruling,
+    },
+}
+
+/// The batch after a change, and which of its targets changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Changed {
+    /// The batch.
+    pub batch: Arc<Batch>,
+    /// The target.
+    pub ix: TargetIx,
+}
+
+/// Why a change was refused. Nothing changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ChangeError {
+    /// No such post.
+    #[error("change: no such post")]
+    Unknown,
+    /// The post is not in a state that allows it (rule `post.status`).
+    #[error("change: the post is {status}")]
+    Status {
+        /// Its status on the wire.
+        status: &'static str,
+    },
+    /// Its time has come or it has none (rule `post.scheduledAt.window`).
+    #[error("change: the post's time has come")]
+    Window,
+    /// The new time is not far enough ahead (rule `scheduledAt.future`).
+    #[error("change: the new time is less than a second ahead")]
+    TooSoon,
+    /// Another edit came first: read again and repeat.
+    #[error("change: another edit came first")]
+    Raced,
+    /// The engine could not take it.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+}
+
+/// Why records were not written. Nothing was.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum WriteError {
+    /// A record is not what the writer expected: read again and repeat.
+    #[error("write: a record changed meanwhile")]
+    Raced,
+    /// The engine could not take it.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+}
+
+/// One attempt to carry out, released after the flush that recorded its beginning.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// The batch as it stands with the attempt begun.
+    pub batch: Arc<Batch>,
+    /// The target; its cursor is `Running`.
+    pub ix: TargetIx,
+    /// The platform URIs of other posts of ours on this account, for a read-back.
+    pub owned: Vec<String>,
+}
+
+/// What came of a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// What the answer means.
+    pub verdict: Verdict,
+    /// What was exchanged, for the journal.
+    pub exchange: Option<Exchange>,
+}
+
+/// How the engine does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Health {
+    /// When the last turn ended.
+    pub last_turn: Timestamp,
+    /// The earliest stored timer, if any.
+    pub next_timer: Option<Timestamp>,
+    /// Attempts under way.
+    pub running: usize,
+    /// Targets that wait for a slot.
+    pub ready: usize,
+    /// Batches held in memory.
+    pub hot: usize,
+}

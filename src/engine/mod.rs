@@ -1,0 +1,19 @@
+//! The one owner of all batches. It runs in *turns*: drain the mailbox, apply every input with the
+//! pure machine, commit, flush once, and only then release what the turn decided.
+//!
+//! Words: an *input* is something that arrived in the mailbox; a *release* is something that may
+//! leave because the flush that recorded why is done; a *lane* is an account's queue; a *slot* is
+//! the right to have one attempt under way; a *claim* binds an idempotency key to its request.
+//!
+//! `front`, `cli`, `accounts`, `courier` and `upkeep` know the engine by `Handle` alone.
+//!
+//! Deliberately absent: HTTP, platforms' words, credentials. `core` has no clock and no dice.
+
+mod handle;
+mod interface;
+
+pub use handle::{Handle, Input, Mailbox, Ticket, mailbox};
+pub use interface::{
+    Call, Change, ChangeError, Changed, Claim, EngineError, Health, NewTarget, Report, Submission,
+    Submitted, WriteError,
+};

@@ -1,0 +1,23 @@
+//! Fanfare: the map of the house.
+
+pub mod model;
+
+pub mod machine;
+pub mod platforms;
+pub mod preflight;
+pub mod wire;
+pub mod workflow;
+
+pub mod media;
+pub mod store;
+pub mod upstream;
+
+pub mod accounts;
+pub mod courier;
+pub mod engine;
+pub mod upkeep;
+
+pub mod admission;
+
+pub mod cli;
+pub mod front;

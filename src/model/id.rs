@@ -1,0 +1,323 @@
+//! Identifiers: one type a kind, one strict parser, one way to print.
+//!
+//! Batches and posts are prefixed ULIDs, so they sort by creation time; accounts, profiles and
+//! keys are UUIDs; media are `med_` and 22 base-62 characters, deliberately not sortable.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::str::FromStr;
+
+use super::Timestamp;
+
+/// Why a text is no identifier of the kind asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdError {
+    /// What was expected, for a person: `post_ and 26 characters`.
+    pub expected: &'static str,
+}
+
+impl fmt::Display for IdError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "read an id: expected {}", self.expected)
+    }
+}
+
+impl std::error::Error for IdError {}
+
+/// What tells one ULID kind from another: its prefix on the wire.
+pub trait UlidKind {
+    /// The prefix with its underscore.
+    const PREFIX: &'static str;
+    /// What a parser error says was expected.
+    const EXPECTED: &'static str;
+}
+
+/// Marks batches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum BatchKind {}
+/// Marks posts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PostKind {}
+
+impl UlidKind for BatchKind {
+    const PREFIX: &'static str = "batch_";
+    const EXPECTED: &'static str = "batch_ and a 26-character ULID";
+}
+impl UlidKind for PostKind {
+    const PREFIX: &'static str = "post_";
+    const EXPECTED: &'static str = "post_ and a 26-character ULID";
+}
+
+/// A prefixed ULID. Sorts by creation time, then by order of creation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UlidId<K> {
+    raw: u128,
+    kind: PhantomData<K>,
+}
+
+/// One accepted `POST /v1/posts`.
+pub type BatchId = UlidId<BatchKind>;
+/// One target of a batch.
+pub type PostId = UlidId<PostKind>;
+
+impl<K> UlidId<K> {
+    /// The 128 bits as a number; big-endian order is creation order.
+    pub const fn raw(self) -> u128 {
+        self.raw
+    }
+
+    /// The identifier with these 128 bits.
+    pub const fn from_raw(raw: u128) -> Self {
+        Self { raw, kind: PhantomData }
+    }
+
+    /// The creation time carried in the first 48 bits.
+    pub fn created_at(self) -> Timestamp {
+        Timestamp::from_millis(i64::try_from(self.raw >> 80).unwrap_or(i64::MAX))
+    }
+}
+
+impl<K: UlidKind> fmt::Display for UlidId<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", K::PREFIX, ulid::Ulid(self.raw))
+    }
+}
+
+impl<K: UlidKind> FromStr for UlidId<K> {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        let bad = IdError { expected: K::EXPECTED };
+        let body = text.strip_prefix(K::PREFIX).ok_or(bad.clone())?;
+        let ulid = ulid::Ulid::from_string(body).map_err(|_| bad.clone())?;
+        // One spelling an id: lower case and overflowing forms are refused.
+        if ulid.to_string() != body {
+            return Err(bad);
+        }
+        Ok(Self::from_raw(ulid.0))
+    }
+}
+
+/// Makes ULIDs that never go backwards, even when the clock does.
+#[derive(Debug, Clone)]
+pub struct UlidFactory {
+    last: u128,
+}
+
+impl UlidFactory {
+    /// Continues above `last`: the highest raw id ever given out, or 0.
+    pub const fn above(last: u128) -> Self {
+        Self { last }
+    }
+
+    /// The next id for this instant, with 80 bits of the caller's entropy.
+    pub fn next(&mut self, at: Timestamp, entropy: u128) -> u128 {
+        let millis = u128::try_from(at.as_millis()).unwrap_or(0) & ((1 << 48) - 1);
+        // The top entropy bit stays clear so that increments do not run into the time.
+        let fresh = (millis << 80) | (entropy & ((1 << 79) - 1));
+        self.last = if fresh > self.last { fresh } else { self.last + 1 };
+        self.last
+    }
+}
+
+/// Marks accounts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum AccountKind {}
+/// Marks profiles.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ProfileKind {}
+/// Marks API keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum KeyKind {}
+
+/// A UUID of a kind. Parsing takes any version and either case; printing is lower case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UuidId<K> {
+    raw: u128,
+    kind: PhantomData<K>,
+}
+
+/// One connected identity on one platform.
+pub type AccountId = UuidId<AccountKind>;
+/// A group of accounts inside the organization.
+pub type ProfileId = UuidId<ProfileKind>;
+/// One API key.
+pub type KeyId = UuidId<KeyKind>;
+
+impl<K> UuidId<K> {
+    /// The 128 bits as a number.
+    pub const fn raw(self) -> u128 {
+        self.raw
+    }
+
+    /// The identifier with these 128 bits.
+    pub const fn from_raw(raw: u128) -> Self {
+        Self { raw, kind: PhantomData }
+    }
+
+    /// A version 7 UUID: time first, then the caller's entropy.
+    pub fn v7(at: Timestamp, entropy: u128) -> Self {
+        let millis = u128::try_from(at.as_millis()).unwrap_or(0) & ((1 << 48) - 1);
+        let rand_a = (entropy >> 64) & 0xfff;
+        let rand_b = entropy & ((1 << 62) - 1);
+        Self::from_raw((millis << 80) | (7 << 76) | (rand_a << 64) | (0b10 << 62) | rand_b)
+    }
+}
+
+impl<K> fmt::Display for UuidId<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hex = format!("{:032x}", self.raw);
+        write!(f, "{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+    }
+}
+
+impl<K> FromStr for UuidId<K> {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        let bad = IdError { expected: "a UUID of 8-4-4-4-12 hexadecimal digits" };
+        let bytes = text.as_bytes();
+        let dashes = [8, 13, 18, 23];
+        let shaped = bytes.len() == 36
+            && bytes.iter().enumerate().all(|(ix, byte)| {
+                if dashes.contains(&ix) { *byte == b'-' } else { byte.is_ascii_hexdigit() }
+            });
+        if !shaped {
+            return Err(bad);
+        }
+        u128::from_str_radix(&text.replace('-', ""), 16).map(Self::from_raw).map_err(|_| bad)
+    }
+}
+
+/// One uploaded file: `med_` and 22 characters of `[0-9A-Za-z]`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MediaId(String);
+
+impl MediaId {
+    /// The id as it stands on the wire.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for MediaId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for MediaId {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        let shaped = text.strip_prefix("med_").is_some_and(|body| {
+            body.len() == 22 && body.bytes().all(|b| b.is_ascii_alphanumeric())
+        });
+        if shaped {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(IdError { expected: "med_ and 22 characters of [0-9A-Za-z]" })
+        }
+    }
+}
+
+/// A SHA-256 digest: of a workflow text, of stored bytes, of a key.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Digest(pub [u8; 32]);
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Digest({self})")
+    }
+}
+
+impl FromStr for Digest {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        let bad = IdError { expected: "64 hexadecimal digits" };
+        if text.len() != 64 || !text.is_ascii() {
+            return Err(bad);
+        }
+        let mut out = [0; 32];
+        for (ix, byte) in out.iter_mut().enumerate() {
+            *byte = u8::from_str_radix(&text[ix * 2..ix * 2 + 2], 16).map_err(|_| bad.clone())?;
+        }
+        Ok(Self(out))
+    }
+}
+
+/// A request's correlation id: the caller's own when it is well formed, else `req_` and a ULID.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestId(String);
+
+impl RequestId {
+    /// Takes a caller's id of 1 to 255 characters of `[A-Za-z0-9_=-]`; anything else is `None`.
+    pub fn from_caller(text: &str) -> Option<Self> {
+        let good = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'=');
+        let fits = (1..=255).contains(&text.len()) && text.bytes().all(good);
+        fits.then(|| Self(text.to_owned()))
+    }
+
+    /// A fresh id for this instant.
+    pub fn fresh(at: Timestamp, entropy: u128) -> Self {
+        Self(format!("req_{}", ulid::Ulid(UlidFactory::above(0).next(at, entropy))))
+    }
+
+    /// The id as it stands on the wire.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ulids_print_and_parse() {
+        let id = BatchId::from_raw(0x0190_aaaa_bbbb_cccc_dddd_eeee_ffff_0001);
+        let text = id.to_string();
+        assert!(text.starts_with("batch_") && text.len() == 32, "{text}");
+        assert_eq!(text.parse(), Ok(id));
+        assert!(text.to_lowercase().parse::<BatchId>().is_err());
+        assert!(text.replace("batch_", "post_").parse::<BatchId>().is_err());
+        assert!("batch_ZZZZZZZZZZZZZZZZZZZZZZZZZZ".parse::<BatchId>().is_err());
+    }
+
+    #[test]
+    fn the_factory_never_goes_back() {
+        let mut factory = UlidFactory::above(0);
+        let first = factory.next(Timestamp::from_millis(1_000), 7);
+        let second = factory.next(Timestamp::from_millis(1), 9);
+        assert_eq!(second, first + 1);
+        assert!(factory.next(Timestamp::from_millis(2_000), 0) > second);
+    }
+
+    #[test]
+    fn uuids_take_any_version_and_case() {
+        for text in ["00000000-0000-0000-0000-000000000000", "0196F0AA-0000-7000-8000-00000000aaAA"]
+        {
+            let id: AccountId = text.parse().expect("a uuid");
+            assert_eq!(id.to_string(), text.to_lowercase());
+        }
+        for text in ["", "0196f0aa00007000800000000000aaaa", "0196f0aa-0000-7000-8000-00000000aaa+"]
+        {
+            assert!(text.parse::<AccountId>().is_err(), "{text}");
+        }
+        let v7 = AccountId::v7(Timestamp::from_millis(1_700_000_000_000), u128::MAX).to_string();
+        assert_eq!(&v7[14..15], "7");
+    }
+}

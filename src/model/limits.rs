@@ -1,0 +1,30 @@
+//! Every limit of ours, in one table. A platform's own limits stand in `preflight/limits.rs`.
+
+use super::Millis;
+
+/// Targets in one request (the publishing guide: 25).
+pub const TARGETS_MAX: usize = 25;
+/// Characters of an `Idempotency-Key`.
+pub const IDEMPOTENCY_KEY_CHARS_MAX: usize = 255;
+/// A schedule must be at least this far ahead.
+pub const SCHEDULE_LEAD_MIN: Millis = Millis(1_000);
+/// A schedule may be at most this far ahead: two years.
+pub const SCHEDULE_LEAD_MAX: Millis = Millis::from_secs(2 * 365 * 24 * 3_600);
+/// Bytes of one journaled answer: enough to see what happened, small enough to keep for ever.
+pub const EXCHANGE_BYTES_MAX: usize = 1_024;
+/// Bytes of a platform's answer that we read at all.
+pub const ANSWER_BYTES_MAX: usize = 1 << 20;
+/// Bytes of `platformResponse` in one error.
+pub const PLATFORM_RESPONSE_BYTES_MAX: usize = 1_024;
+/// Bytes of a text. The longest platform limit is Facebook's 63,206 characters.
+pub const TEXT_BYTES_MAX: usize = 256 * 1_024;
+/// Nesting of a JSON body: far above any real request, far below a stack.
+pub const JSON_DEPTH_MAX: usize = 64;
+/// Posts of one list page when the caller names no limit.
+pub const LIST_LIMIT_DEFAULT: usize = 50;
+/// Posts of one list page at the most.
+pub const LIST_LIMIT_MAX: usize = 200;
+/// Characters of a search text.
+pub const SEARCH_CHARS_MAX: usize = 200;
+/// Media items on one target; the widest platform takes 20.
+pub const MEDIA_ITEMS_MAX: usize = 35;

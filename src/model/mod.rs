@@ -1,0 +1,36 @@
+//! The words of the field, as plain data.
+//!
+//! Every other room speaks in these types: identifiers, instants, platforms, accounts, the batch
+//! and its targets, what may happen to them (events), what a platform's answer means (verdicts)
+//! and what went wrong (faults).
+//!
+//! Deliberately absent: behaviour. Nothing here decides, parses a request, reads a clock, draws a
+//! random number or touches a disk.
+
+mod account;
+mod batch;
+mod content;
+mod event;
+mod fault;
+mod id;
+mod limits;
+mod platform;
+mod secret;
+mod time;
+
+pub use account::{Account, ApiKey, KeyPrefix, Profile, Scope};
+pub use batch::{
+    Attempt, Batch, ContentIx, Cursor, Errand, Outcome, Receipt, ReplyState, StepRef, Target,
+    TargetIx, WaitReason, Warning,
+};
+pub use content::{Content, FirstComment, MediaItem, MediaKind, MediaSource};
+pub use event::{CancelReason, Event, Exchange, JournalEntry, Output, Ruling, Stamp, Verdict};
+pub use fault::{Code, Fault, SendOutcome};
+pub use id::{
+    AccountId, BatchId, Digest, IdError, KeyId, MediaId, PostId, ProfileId, RequestId, UlidFactory,
+    UuidId,
+};
+pub use limits::*;
+pub use platform::Platform;
+pub use secret::Secret;
+pub use time::{Millis, TimeError, Timestamp};

@@ -1,0 +1,152 @@
+//! Instants and spans in milliseconds, and their one spelling on the wire.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// A span of time in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Millis(pub u64);
+
+impl Millis {
+    /// A span of whole seconds.
+    pub const fn from_secs(secs: u64) -> Self {
+        Self(secs * 1_000)
+    }
+
+    /// The span for the standard library.
+    pub const fn as_duration(self) -> std::time::Duration {
+        std::time::Duration::from_millis(self.0)
+    }
+}
+
+impl fmt::Display for Millis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ms", self.0)
+    }
+}
+
+/// An instant: milliseconds since 1970-01-01T00:00:00Z.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(i64);
+
+/// Why a text is no instant we accept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TimeError {
+    /// Not an RFC 3339 date and time.
+    Malformed,
+    /// A date and time without `Z` or an offset: guessing a zone would publish at a wrong time.
+    Naive,
+}
+
+impl fmt::Display for TimeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Malformed => "read a time: expected RFC 3339, such as 2026-05-08T12:00:00Z",
+            Self::Naive => "read a time: it has no zone; end it with Z or an offset such as +02:00",
+        })
+    }
+}
+
+impl std::error::Error for TimeError {}
+
+impl Timestamp {
+    /// The instant this many milliseconds after the epoch.
+    pub const fn from_millis(millis: i64) -> Self {
+        Self(millis)
+    }
+
+    /// Milliseconds after the epoch.
+    pub const fn as_millis(self) -> i64 {
+        self.0
+    }
+
+    /// The instant `span` later; stays at the end of time rather than overflow.
+    pub fn plus(self, span: Millis) -> Self {
+        Self(self.0.saturating_add(i64::try_from(span.0).unwrap_or(i64::MAX)))
+    }
+
+    /// The instant `span` earlier.
+    pub fn minus(self, span: Millis) -> Self {
+        Self(self.0.saturating_sub(i64::try_from(span.0).unwrap_or(i64::MAX)))
+    }
+
+    /// How long after `earlier` this is; zero when it is not after.
+    pub fn since(self, earlier: Self) -> Millis {
+        Millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+}
+
+impl fmt::Display for Timestamp {
+    /// UTC, exactly three decimals, `Z`: `2026-05-16T12:00:00.000Z`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match jiff::Timestamp::from_millisecond(self.0) {
+            Ok(at) => write!(f, "{at:.3}"),
+            Err(_) => write!(f, "{} ms after 1970", self.0),
+        }
+    }
+}
+
+impl FromStr for Timestamp {
+    type Err = TimeError;
+
+    /// Takes `YYYY-MM-DDTHH:MM[:SS[.f+]]` with `Z` or `±HH:MM`; finer digits are cut.
+    fn from_str(text: &str) -> Result<Self, TimeError> {
+        let bytes = text.as_bytes();
+        let shaped = bytes.len() >= 16
+            && bytes.iter().all(|b| b.is_ascii_digit() || b"-:.TZ+".contains(b))
+            && bytes[4] == b'-'
+            && bytes[7] == b'-'
+            && bytes[10] == b'T'
+            && bytes[13] == b':';
+        if !shaped || leap_second(text) {
+            return Err(TimeError::Malformed);
+        }
+        if text.parse::<jiff::civil::DateTime>().is_ok() && !zoned(text) {
+            return Err(TimeError::Naive);
+        }
+        let at: jiff::Timestamp = text.parse().map_err(|_| TimeError::Malformed)?;
+        Ok(Self(at.as_millisecond()))
+    }
+}
+
+fn leap_second(text: &str) -> bool {
+    text.get(16..19) == Some(":60")
+}
+
+fn zoned(text: &str) -> bool {
+    text.ends_with('Z') || text[16..].contains(['+', '-'])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, expected: Result<&str, TimeError>) {
+        let got = text.parse::<Timestamp>().map(|at| at.to_string());
+        assert_eq!(got.as_deref(), expected.as_deref(), "{text}");
+    }
+
+    #[test]
+    fn times_are_read_strictly_and_printed_one_way() {
+        check("2026-05-08T12:00:00Z", Ok("2026-05-08T12:00:00.000Z"));
+        check("2026-05-08T12:00Z", Ok("2026-05-08T12:00:00.000Z"));
+        check("2026-05-08T12:00:00.123456Z", Ok("2026-05-08T12:00:00.123Z"));
+        check("2026-05-08T12:00:00+02:00", Ok("2026-05-08T10:00:00.000Z"));
+        check("2026-05-08T12:00:00-05:30", Ok("2026-05-08T17:30:00.000Z"));
+        check("2026-05-08T12:00:00", Err(TimeError::Naive));
+        check("2026-05-08T12:00", Err(TimeError::Naive));
+        for bad in [
+            "",
+            "2026-05-08",
+            "2026-05-08t12:00:00z",
+            "2026-02-30T12:00:00Z",
+            "2026-05-08T12:00:60Z",
+            "2026-05-08 12:00:00Z",
+            "tomorrow",
+            "2026-05-08T12:00:00Z[UTC]",
+            "20260508T120000Z",
+        ] {
+            check(bad, Err(TimeError::Malformed));
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! The interface between the engine and a platform.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::model::{
+    self, AccountId, Content, Digest, Errand, Fault, MediaItem, Millis, PostId, Secret, Timestamp,
+    Verdict,
+};
+
+/// A platform as a pure codec.
+pub trait Platform: Send + Sync {
+    /// Which platform it is.
+    fn platform(&self) -> model::Platform;
+
+    /// The name of the workflow definition for a target with this content.
+    fn workflow(&self, content: &Content) -> &'static str;
+
+    /// The names of all steps this code can carry out. A definition may use no other.
+    fn steps(&self) -> &'static [&'static str];
+
+    /// The deep preflight of one attachment whose bytes are in hand.
+    ///
+    /// # Errors
+    /// `preflight_failed` with the rule that the bytes break.
+    fn inspect(&self, item: &MediaItem, facts: &MediaFacts) -> Result<(), Fault>;
+
+    /// The one request of a step (or of its read-back, when the errand is `Probe`).
+    ///
+    /// # Errors
+    /// A fault that ends the step: what is to be said cannot be said.
+    fn prepare(&self, cx: &Context<'_>) -> Result<Prepared, Fault>;
+
+    /// What the answer means.
+    fn interpret(&self, cx: &Context<'_>, answer: &Answer) -> Verdict;
+}
+
+/// Everything a step may depend on. All of it is frozen, stored or derived from what is.
+#[derive(Debug)]
+pub struct Context<'a> {
+    /// The step's name.
+    pub step: &'a str,
+    /// Its round, from 0: the media item's place for `each = "media"`.
+    pub round: usize,
+    /// Send or read back.
+    pub errand: Errand,
+    /// How often this step has been begun, this attempt included: from 1.
+    pub step_attempt: u32,
+    /// The post.
+    pub post: PostId,
+    /// The account.
+    pub account: AccountId,
+    /// The content.
+    pub content: &'a Content,
+    /// When the target's first step began: the `createdAt` of what is sent.
+    pub started_at: Timestamp,
+    /// When the oldest doubtful attempt of this step was sent; for reading back.
+    pub doubt_since: Option<Timestamp>,
+    /// Outputs of finished steps by name, each with its rounds in order; JSON text.
+    pub memos: BTreeMap<&'a str, Vec<Arc<str>>>,
+    /// What the post step gave, once it is done.
+    pub receipt: Option<&'a model::Receipt>,
+    /// Facts of each media item, once its bytes are in hand.
+    pub media: Vec<MediaFacts>,
+    /// Where and as whom we speak.
+    pub access: &'a Access,
+    /// The platform URIs of other targets of ours on this account, so that a read-back does not
+    /// adopt what belongs to another post.
+    pub owned: &'a [String],
+}
+
+/// Where and as whom we speak: what `accounts` hands out for one attempt.
+#[derive(Debug, Clone)]
+pub struct Access {
+    /// The base of every URL, without a trailing slash: the PDS, the sandbox.
+    pub base_url: String,
+    /// The platform's own id of the account: a DID.
+    pub platform_account_id: String,
+    /// The bearer token.
+    pub token: Secret,
+}
+
+/// What is known of an attachment whose bytes are in hand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MediaFacts {
+    /// SHA-256 of the bytes: their name in the media store.
+    pub digest: Digest,
+    /// How many they are.
+    pub bytes: u64,
+    /// The MIME type their first bytes show, or `application/octet-stream`.
+    pub mime: String,
+    /// Width and height in pixels, where the header tells.
+    pub dimensions: Option<(u32, u32)>,
+}
+
+/// What a step comes to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Prepared {
+    /// One request.
+    Request(Request),
+    /// Get hold of the bytes of the media item of this round and inspect them.
+    Snapshot,
+    /// Nothing is to be asked; the step is done.
+    Nothing(model::Output),
+}
+
+/// One HTTP request as data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// `GET`, `POST`, `PUT`.
+    pub method: &'static str,
+    /// The whole URL.
+    pub url: String,
+    /// Headers in order, but for `Authorization`.
+    pub headers: Vec<(&'static str, String)>,
+    /// Whether to send `Authorization: Bearer` with the account's token.
+    pub bearer: bool,
+    /// The body.
+    pub body: Body,
+    /// Which addresses it may reach.
+    pub reach: Reach,
+    /// A fault the sandbox is to suffer on this attempt; `None` for every real platform.
+    pub fault: Option<SandboxFault>,
+}
+
+/// A request body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Body {
+    /// None.
+    Empty,
+    /// Bytes in hand.
+    Bytes(Vec<u8>),
+    /// The bytes of the media item with this digest, streamed from disk.
+    Media(Digest),
+}
+
+/// Which addresses a request may reach.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// Public addresses, and private ones where `upstream.allow_private` says so.
+    Public,
+    /// Our own sandbox on loopback.
+    Own,
+}
+
+/// A fault on our own side of a sandbox exchange; those on its side travel in the request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SandboxFault {
+    /// Report that nothing was sent, and send nothing.
+    TimeoutBeforeSend,
+    /// Abort the process before anything is sent.
+    CrashBeforeSend,
+    /// Abort the process when the answer has arrived, before it is recorded.
+    CrashAfterAnswer,
+}
+
+/// What came of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// Certainly nothing reached the platform: DNS, connect, TLS, a local refusal.
+    NotSent {
+        /// Why, in words.
+        why: String,
+    },
+    /// Some of it may have arrived: timeout, reset, an unreadable answer.
+    MaybeSent {
+        /// Why, in words.
+        why: String,
+    },
+    /// An answer, whole.
+    Heard {
+        /// The status.
+        status: u16,
+        /// Lower-case header names with their values.
+        headers: Vec<(String, String)>,
+        /// The body.
+        body: Vec<u8>,
+        /// When it was heard; rate-limit resets are absolute.
+        at: Timestamp,
+    },
+    /// The media item's bytes are in hand (for `Prepared::Snapshot`).
+    Snapshot(MediaFacts),
+    /// The media item's bytes cannot be had.
+    SnapshotFailed {
+        /// The fault, already in the wire's words.
+        fault: Fault,
+        /// Whether trying later may help.
+        retry_after: Option<Millis>,
+    },
+}

@@ -1,0 +1,129 @@
+//! What is remembered: one ordered tree of typed keys and framed, versioned records.
+//!
+//! Words: a *write* puts or deletes one key; a *commit* is a list of writes that becomes visible
+//! at once and whole; a *flush* makes every commit before it survive a power loss; the *epoch*
+//! is the number of the process life that may write.
+//!
+//! Two implementations: `Sled` on disk and `Memory` with a live and a durable image, for the
+//! simulation. Both store the same bytes, so both prove the same codec.
+//!
+//! Deliberately absent: decisions. The store knows no clock and no rule of the machine.
+
+mod key;
+mod record;
+
+pub use key::Key;
+pub use record::{
+    BatchHead, ClaimRecord, ClaimState, CredentialRecord, DefinitionRecord, MetaRecord, ParkRecord,
+    PostPlace, Record, TimerRecord, UpkeepRecord,
+};
+
+/// One change to one key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Write {
+    /// Sets the key to this record.
+    Put(Key, Record),
+    /// Removes the key; removing what is not there is no error.
+    Delete(Key),
+}
+
+/// The direction of a scan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// Lowest key first.
+    Ascending,
+    /// Highest key first.
+    Descending,
+}
+
+/// Why the store did not do it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// The disk refused or vanished. The process must stop: memory may not run ahead of disk.
+    #[error("{op}: {problem}")]
+    Disk {
+        /// What was being done.
+        op: &'static str,
+        /// What the system said.
+        problem: String,
+    },
+    /// A record does not hold what it should. Names the key.
+    #[error("read {key}: {problem}; run `fanfare journal verify`, then restore a backup")]
+    Corrupt {
+        /// The key, in words.
+        key: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// Another process life has taken the store over.
+    #[error("commit: this process life (epoch {ours}) was superseded by epoch {stored}")]
+    Fenced {
+        /// Our epoch.
+        ours: u64,
+        /// The epoch on disk.
+        stored: u64,
+    },
+    /// Another process holds the folder.
+    #[error("open {folder}: another fanfare is using this folder{holder}")]
+    Busy {
+        /// The folder.
+        folder: String,
+        /// `, pid N` where it is known.
+        holder: String,
+    },
+    /// A newer program wrote this store.
+    #[error("open: the store has format {found}; this program knows formats up to {known}")]
+    TooNew {
+        /// The format found.
+        found: u32,
+        /// The highest format known.
+        known: u32,
+    },
+    /// One commit is larger than may be made durable at once.
+    #[error("commit: {bytes} bytes in one commit, at most {max}; nothing was written")]
+    TooLarge {
+        /// Its size.
+        bytes: usize,
+        /// The limit.
+        max: usize,
+    },
+}
+
+/// An ordered map of typed keys to records with atomic, fenced commits.
+pub trait Store: Send + Sync {
+    /// The record under `key`.
+    ///
+    /// # Errors
+    /// `Corrupt` when the bytes there do not hold; `Disk` when they cannot be read.
+    fn get(&self, key: &Key) -> Result<Option<Record>, StoreError>;
+
+    /// Up to `limit` records with `from <= key <= to`, in `order`.
+    ///
+    /// # Errors
+    /// As `get`.
+    fn scan(
+        &self,
+        from: &Key,
+        to: &Key,
+        order: Order,
+        limit: usize,
+    ) -> Result<Vec<(Key, Record)>, StoreError>;
+
+    /// Applies all writes or none. Visible at once, durable only after the next `flush`.
+    ///
+    /// # Errors
+    /// `Fenced` when `epoch` is not the store's; `TooLarge`; `Disk`.
+    fn commit(&self, epoch: u64, writes: &[Write]) -> Result<(), StoreError>;
+
+    /// Makes every commit so far survive a power loss.
+    ///
+    /// # Errors
+    /// `Disk`.
+    fn flush(&self) -> Result<(), StoreError>;
+
+    /// Begins a new process life: adds one to the stored epoch, durably, and returns it.
+    ///
+    /// # Errors
+    /// `Disk` or `Corrupt`.
+    fn begin_epoch(&self) -> Result<u64, StoreError>;
+}

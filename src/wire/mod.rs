@@ -1,0 +1,17 @@
+//! What is said over HTTP, as text: requests read, replies written.
+//!
+//! Deliberately absent: HTTP itself, accounts, the store. Everything here is a pure function of
+//! its arguments.
+
+mod links;
+
+pub use links::Links;
+
+/// A reply: status and exact bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// The HTTP status.
+    pub status: u16,
+    /// The JSON body.
+    pub body: Vec<u8>,
+}

@@ -1,0 +1,16 @@
+//! Declarative workflow definitions: order, conditions, patience and doubt, as `workflows/*.toml`
+//! state them.
+//!
+//! Words: a *definition* is one file under `workflows/publish`; a *step* is one exchange with the
+//! platform, or a *round* of it for each media item; *doubt* is what may be done when a sent
+//! request got no usable answer. Definitions are compiled in; a file of the same name in the
+//! configured folder overrides. A definition's digest is pinned by every target accepted under it.
+//!
+//! Deliberately absent: expressions, and anything about what a step says. TOML decides order,
+//! Rust (`platforms`) decides words.
+
+mod definition;
+
+pub use definition::{
+    Backoff, Catalog, Definition, Doubt, Each, OnFail, Step, Visible, When, WorkflowError,
+};
