@@ -7,16 +7,16 @@
 //! Deliberately absent: behaviour. Nothing here decides, parses a request, reads a clock, draws a
 //! random number or touches a disk.
 
-mod account;
-mod batch;
-mod content;
-mod event;
-mod fault;
 mod id;
-mod limits;
-mod platform;
-mod secret;
 mod time;
+mod platform;
+mod content;
+mod account;
+mod secret;
+mod fault;
+mod batch;
+mod event;
+mod limits;
 
 pub use account::{Account, ApiKey, KeyPrefix, Profile, Scope};
 pub use batch::{
@@ -33,4 +33,4 @@ pub use id::{
 pub use limits::*;
 pub use platform::Platform;
 pub use secret::Secret;
-pub use time::{Millis, TimeError, Timestamp};
+pub use time::{Dice, Millis, Now, TimeError, Timestamp};

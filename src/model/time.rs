@@ -3,6 +3,12 @@
 use std::fmt;
 use std::str::FromStr;
 
+/// Tells the instant; handed in, so that whoever needs the time can be given any.
+pub type Now = std::sync::Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// Gives 128 random bits; handed in for the same reason.
+pub type Dice = std::sync::Arc<dyn Fn() -> u128 + Send + Sync>;
+
 /// A span of time in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Millis(pub u64);

@@ -1,7 +1,8 @@
 //! The data model: every key family, in one enum.
 
 use crate::model::{
-    AccountId, BatchId, ContentIx, Digest, KeyId, PostId, ProfileId, StepRef, TargetIx, Timestamp,
+    AccountId, BatchId, ContentIx, Digest, KeyId, Millis, PostId, ProfileId, StepRef, TargetIx,
+    Timestamp,
 };
 
 /// Every key there is. Encoded as a family byte and big-endian parts, so that the derived order
@@ -46,4 +47,25 @@ pub enum Key {
     Settled(Timestamp, BatchId),
     /// `25 digest of its name`. When an upkeep task last ran.
     Upkeep(Digest),
+}
+
+impl Key {
+    /// Below every post.
+    pub const FIRST_POST: Self = Self::Post(PostId::from_raw(0));
+    /// Above every post.
+    pub const LAST_POST: Self = Self::Post(PostId::from_raw(u128::MAX));
+    /// Above every timer.
+    pub const LAST_TIMER: Self =
+        Self::Timer(Timestamp::from_millis(i64::MAX), BatchId::from_raw(u128::MAX));
+    /// Above every settled mark.
+    pub const LAST_SETTLED: Self =
+        Self::Settled(Timestamp::from_millis(i64::MAX), BatchId::from_raw(u128::MAX));
+
+    /// The lowest timer above this one.
+    pub fn timer_after(at: Timestamp, batch: BatchId) -> Self {
+        match batch.raw().checked_add(1) {
+            Some(next) => Self::Timer(at, BatchId::from_raw(next)),
+            None => Self::Timer(at.plus(Millis(1)), BatchId::from_raw(0)),
+        }
+    }
 }
