@@ -8,6 +8,7 @@
 //! in the stamp, so replaying a journal gives the same states and the same effects.
 
 mod transition;
+mod replay;
 mod draft;
 mod begin;
 mod verdict;
@@ -23,5 +24,6 @@ mod tests;
 
 pub use draft::{Draft, DraftTarget, draft};
 pub use invariant::violation;
+pub use replay::{ReplayError, replay};
 pub use transition::{Effects, Refusal, ReplyCause, transition};
 pub use wake::{live_wake, stored_wake};

@@ -28,7 +28,7 @@ pub use event::{CancelReason, Event, Exchange, JournalEntry, Output, Ruling, Sta
 pub use fault::{Code, Fault, SendOutcome};
 pub use id::{
     AccountId, BatchId, Digest, IdError, KeyId, MediaId, PostId, ProfileId, RequestId, UlidFactory,
-    UuidId,
+    UlidId, UuidId,
 };
 pub use limits::*;
 pub use platform::Platform;
