@@ -1,11 +1,37 @@
 //! What is said over HTTP, as text: requests read, replies written.
 //!
+//! Words: an *issue* is one thing wrong with a request's shape; a *reply* is a status and exact
+//! bytes. Absent members are left out, never `null`, unless the contract lists them as nullable.
+//!
 //! Deliberately absent: HTTP itself, accounts, the store. Everything here is a pure function of
 //! its arguments.
 
 mod links;
+mod fault;
+mod batch;
+mod post;
+mod attempts;
+mod account;
+mod issues;
+mod create;
+mod target;
+mod media;
+mod options;
+mod patch;
+mod list;
 
+pub use account::{account_value, accounts_body};
+pub use attempts::{AttemptView, attempts};
+pub use batch::{batch_body, batch_reply};
+pub use create::{CreateRequest, parse_create};
+pub use fault::{error_body, error_value};
 pub use links::Links;
+pub use list::{ListQuery, cursor_of, list_body, parse_list};
+pub use media::{RequestMedia, RequestSource};
+pub use options::PlatformOptions;
+pub use patch::{PatchRequest, parse_patch};
+pub use post::{cancel_body, post_body, post_status, post_value};
+pub use target::TargetRequest;
 
 /// A reply: status and exact bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,12 +40,4 @@ pub struct Reply {
     pub status: u16,
     /// The JSON body.
     pub body: Vec<u8>,
-}
-/// tmp
-pub fn batch_reply(b: &crate::model::Batch, _l: &Links) -> Reply {
-    Reply { status: 200, body: format!("{{\"id\":\"{}\",\"e\":{}}}", b.id, b.entries).into_bytes() }
-}
-/// tmp
-pub fn post_status(_t: &crate::model::Target, _s: bool) -> &'static str {
-    ""
 }

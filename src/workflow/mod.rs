@@ -10,7 +10,13 @@
 //! Rust (`platforms`) decides words.
 
 mod definition;
+mod parse;
+mod upkeep;
+mod built_in;
 
+pub use built_in::{Loaded, Named, PUBLISH, UPKEEP, check_steps, load};
 pub use definition::{
     Backoff, Catalog, Definition, Doubt, Each, OnFail, Step, Visible, When, WorkflowError,
 };
+pub use parse::parse;
+pub use upkeep::{UpkeepDefinition, UpkeepTask, parse_upkeep};

@@ -1,0 +1,253 @@
+//! What can be typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+const EXAMPLES: &str = "\
+Examples:
+  fanfare                                  start the server with config.toml
+  fanfare --listen 127.0.0.1:0             start it on a free port
+  fanfare keys create --name ci            make an API key
+  fanfare batch list --held                what waits for your decision
+  fanfare batch journal post_01… --follow  watch a post
+  fanfare batch rule post_01… published    say that it is live
+  fanfare journal verify                   read and replay everything
+
+While a server runs on the data folder, commands go to it through control.sock in that folder;
+otherwise they open the store themselves.
+
+Exit codes:
+  0   done
+  1   refused: the message names the rule and the remedy
+  2   the command line is not well formed
+  3   there is no such batch, post, key or account
+  4   verify or check found something that does not hold
+  69  the store cannot be opened, or the server cannot be asked
+  70  the disk or the store failed; the server stops rather than run ahead of it
+  78  a setting is wrong";
+
+/// The program's command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "fanfare",
+    version,
+    about = "Publishes to your social accounts: never twice, and never nothing",
+    after_help = EXAMPLES,
+    args_conflicts_with_subcommands = true
+)]
+pub(super) struct Cli {
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    #[command(flatten)]
+    pub serve: ServeArgs,
+}
+
+/// Which settings to use; every command takes them.
+#[derive(Debug, Clone, Args)]
+pub(super) struct ServeArgs {
+    /// The settings file; without it config.toml is read if it is there
+    #[arg(long, value_name = "FILE", env = "FANFARE_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Where to listen, such as 127.0.0.1:3000; port 0 picks a free one
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen: Option<String>,
+    /// The folder of everything that must survive
+    #[arg(long, value_name = "FOLDER")]
+    pub data_dir: Option<String>,
+    /// Any setting, such as --set server.connections_max=100; may be repeated
+    #[arg(long, value_name = "KEY=VALUE", value_parser = setting)]
+    pub set: Vec<(String, String)>,
+}
+
+fn setting(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("expected KEY=VALUE")?;
+    Ok((key.trim().to_owned(), value.trim().to_owned()))
+}
+
+/// How to find the data and how to show the answer.
+#[derive(Debug, Clone, Args)]
+pub(super) struct Common {
+    #[command(flatten)]
+    pub serve: ServeArgs,
+    /// Print the answer as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Start the server (this is what happens without a command)
+    Serve(ServeArgs),
+    /// Make, list and revoke API keys
+    #[command(subcommand)]
+    Keys(Keys),
+    /// Connect, list and remove accounts
+    #[command(subcommand)]
+    Accounts(Accounts),
+    /// Look at batches and put them right
+    #[command(subcommand)]
+    Batch(Batch),
+    /// Check what is stored
+    #[command(subcommand)]
+    Journal(Journal),
+    /// Look at workflow definitions
+    #[command(subcommand)]
+    Workflow(Workflow),
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Keys {
+    /// Make a key; it is shown once
+    #[command(after_help = "Example:\n  fanfare keys create --name ci --scope posts:read")]
+    Create {
+        /// A name for people
+        #[arg(long)]
+        name: String,
+        /// What it may do: posts:read, posts:write, admin; without any, the first two
+        #[arg(long = "scope", value_name = "SCOPE")]
+        scopes: Vec<String>,
+        /// Make a test key: whatever it publishes goes to the sandbox
+        #[arg(long)]
+        test: bool,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// List the keys, without their secrets
+    List {
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Revoke a key; it opens nothing from then on
+    Revoke {
+        /// The key's id
+        id: String,
+        #[command(flatten)]
+        common: Common,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Accounts {
+    /// Connect an account
+    #[command(subcommand)]
+    Connect(Connect),
+    /// List the connected accounts
+    List {
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Remove an account; what is queued for it is canceled
+    Remove {
+        /// The account's id
+        id: String,
+        #[command(flatten)]
+        common: Common,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Connect {
+    /// Connect a Bluesky account (or one on any other PDS) with an app password
+    #[command(after_help = "Example:\n  FANFARE_APP_PASSWORD=abcd-efgh-ijkl-mnop \\\n    \
+        fanfare accounts connect bluesky --identifier me.bsky.social")]
+    Bluesky {
+        /// The handle or DID
+        #[arg(long)]
+        identifier: String,
+        /// The app password; better given in the environment than typed
+        #[arg(long, env = "FANFARE_APP_PASSWORD", hide_env_values = true)]
+        app_password: String,
+        /// The PDS, if it is not https://bsky.social
+        #[arg(long)]
+        pds_url: Option<String>,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Connect another sandbox account
+    Sandbox {
+        /// Its name
+        #[arg(long)]
+        name: String,
+        #[command(flatten)]
+        common: Common,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Batch {
+    /// List batches, newest first
+    List {
+        /// How many
+        #[arg(long, default_value_t = 20)]
+        limit: usize,
+        /// Only those with a post that waits for your ruling
+        #[arg(long)]
+        held: bool,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Show where each post of a batch stands
+    Show {
+        /// The id of the batch or of one of its posts
+        id: String,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Tell what happened to a batch
+    Journal {
+        /// The id of the batch or of one of its posts
+        id: String,
+        /// Go on until the batch has settled
+        #[arg(long)]
+        follow: bool,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Decide what became of a held post
+    #[command(after_help = "Example:\n  fanfare batch rule post_01… published --uri at://…")]
+    Rule {
+        /// The post
+        post: String,
+        /// What became of it
+        ruling: RulingArg,
+        /// Where it is, if it is published
+        #[arg(long)]
+        uri: Option<String>,
+        #[command(flatten)]
+        common: Common,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum RulingArg {
+    /// It is live
+    Published,
+    /// It is not live
+    Failed,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Journal {
+    /// Read every record and tell every journal again
+    Verify {
+        #[command(flatten)]
+        common: Common,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Workflow {
+    /// List the definitions that new posts follow
+    List {
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Check definitions: the built-in ones with the overrides, or the files named
+    Check {
+        /// Files to check as if they lay in the workflows folder
+        files: Vec<PathBuf>,
+        #[command(flatten)]
+        common: Common,
+    },
+}

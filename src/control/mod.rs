@@ -1,0 +1,19 @@
+//! What an operator may ask of a server, and the socket it is asked through.
+//!
+//! Words: a *request* is one thing asked, as one line of JSON; an *answer* is one line back. The
+//! socket lies in the data folder with mode 0600: who can open it is the operator. With no server
+//! running the same requests are carried out on the store itself.
+//!
+//! Deliberately absent: HTTP, API keys' scopes, and how answers are shown.
+
+mod request;
+mod execute;
+mod batches;
+mod story;
+mod verify;
+mod socket;
+
+pub use execute::Control;
+pub use request::{Answer, Request};
+pub use socket::{SocketError, ask, follow, listen};
+pub use story::story;

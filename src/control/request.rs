@@ -1,0 +1,83 @@
+//! The requests and answers, as they travel.
+
+use serde::{Deserialize, Serialize};
+
+/// One thing an operator asks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "op", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Request {
+    /// Make an API key.
+    KeysCreate {
+        /// A name for people.
+        name: String,
+        /// What it may do; empty: read and write posts.
+        scopes: Vec<String>,
+        /// Whether it is a test key.
+        test: bool,
+    },
+    /// List the API keys.
+    KeysList,
+    /// Revoke an API key.
+    KeysRevoke {
+        /// Its id.
+        id: String,
+    },
+    /// Connect an account.
+    AccountsConnect {
+        /// The platform.
+        platform: String,
+        /// What the platform asks for, as the HTTP API takes it.
+        fields: serde_json::Value,
+    },
+    /// List the connected accounts.
+    AccountsList,
+    /// Remove an account; what is queued for it is canceled.
+    AccountsRemove {
+        /// Its id.
+        id: String,
+    },
+    /// List batches, newest first.
+    BatchList {
+        /// How many.
+        limit: usize,
+        /// Only those that have a post waiting for a ruling.
+        held: bool,
+    },
+    /// Show a batch, by its id or by that of one of its posts.
+    BatchShow {
+        /// The id.
+        id: String,
+    },
+    /// A batch's journal.
+    BatchJournal {
+        /// The batch's id or that of one of its posts.
+        id: String,
+        /// Only entries from this one on.
+        from: u32,
+    },
+    /// Decide what became of a held post.
+    BatchRule {
+        /// The post.
+        post: String,
+        /// `published` or `failed`.
+        ruling: String,
+        /// Where it is, for a published one.
+        uri: Option<String>,
+    },
+    /// Read every record and replay every journal.
+    JournalVerify,
+    /// List the workflow definitions in use.
+    WorkflowList,
+    /// How the server does.
+    Health,
+}
+
+/// The answer to a request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Answer {
+    /// It was done; this is what came of it.
+    Done(serde_json::Value),
+    /// It was not, and this says why: the `error` object of the HTTP API.
+    Failed(serde_json::Value),
+}

@@ -1,0 +1,167 @@
+//! The query of `GET /v1/posts`, and its answer.
+
+use base64::Engine as _;
+use serde::Serialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::fault::to_bytes;
+use super::issues::Walk;
+use super::post::post_status;
+use crate::model::{
+    Batch, Fault, LIST_LIMIT_DEFAULT, LIST_LIMIT_MAX, Platform, PostId, ProfileId,
+    SEARCH_CHARS_MAX, Target, Timestamp,
+};
+
+/// What to list. Everything given must hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListQuery {
+    /// Only posts of this profile; `Some(None)` for an id that can match none.
+    pub profile: Option<Option<ProfileId>>,
+    /// Only these platforms, if any are named.
+    pub platforms: Vec<Platform>,
+    /// Only these statuses, if any are named.
+    pub statuses: Vec<&'static str>,
+    /// Only these error codes, if any are named.
+    pub error_codes: Vec<String>,
+    /// Only texts that contain this, in lower case.
+    pub search: Option<String>,
+    /// Only posts created at this instant or later.
+    pub after: Option<Timestamp>,
+    /// Only posts created before this instant.
+    pub before: Option<Timestamp>,
+    /// Posts a page.
+    pub limit: usize,
+    /// Only posts below this one: where the last page ended.
+    pub cursor: Option<PostId>,
+}
+
+const STATUSES: [&str; 7] =
+    ["queued", "validated", "publishing", "published", "failed", "rejected", "canceled"];
+
+/// Reads the query string of `GET /v1/posts`.
+///
+/// # Errors
+/// `validation_failed` with the parameter as the rule.
+pub fn parse_list(query: &str) -> Result<ListQuery, Fault> {
+    let pairs: Vec<(String, String)> =
+        url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+    let one = |name: &str| pairs.iter().find(|(key, _)| key == name).map(|(_, v)| v.as_str());
+    let many = |name: &str| -> Vec<String> {
+        let bracketed = format!("{name}[]");
+        let named = pairs.iter().filter(|(key, _)| key == name || *key == bracketed);
+        let parts = named.flat_map(|(_, value)| value.split(','));
+        parts.map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect()
+    };
+    let mut walk = Walk::default();
+    let platforms =
+        words(&mut walk, "platform", &many("platform"), |text| text.parse::<Platform>().ok());
+    let statuses = words(&mut walk, "status", &many("status"), |text| {
+        STATUSES.into_iter().find(|status| *status == text)
+    });
+    let after = instant(&mut walk, "after", one("after"));
+    let before = instant(&mut walk, "before", one("before"));
+    let search = one("q").and_then(|text| search(&mut walk, text));
+    let limit = one("limit").map_or(Some(LIST_LIMIT_DEFAULT), |text| limit(&mut walk, text));
+    if one("cursor") == Some("") {
+        walk.at("cursor", |walk| walk.issue("too_small", "cursor is empty; leave it out"));
+    }
+    let query = limit.map(|limit| ListQuery {
+        profile: one("profileId").filter(|id| !id.is_empty()).map(|id| id.parse().ok()),
+        platforms,
+        statuses,
+        error_codes: many("errorCode"),
+        search,
+        after,
+        before,
+        limit,
+        cursor: one("cursor").and_then(read_cursor),
+    });
+    walk.finish(query).map(|(query, _)| query)
+}
+
+fn words<T>(
+    walk: &mut Walk,
+    name: &str,
+    texts: &[String],
+    read: impl Fn(&str) -> Option<T>,
+) -> Vec<T> {
+    let mut out = Vec::new();
+    for (place, text) in texts.iter().enumerate() {
+        match read(text) {
+            Some(word) => out.push(word),
+            None => walk.at(name, |walk| {
+                walk.at_place(place, |walk| {
+                    walk.issue("invalid_enum_value", format!("{name} {text:?} is not known"));
+                });
+            }),
+        }
+    }
+    out
+}
+
+fn instant(walk: &mut Walk, name: &str, text: Option<&str>) -> Option<Timestamp> {
+    let value = Value::from(text?);
+    walk.at(name, |walk| super::create::time(walk, &value))
+}
+
+fn search(walk: &mut Walk, text: &str) -> Option<String> {
+    let trimmed = text.trim();
+    if trimmed.is_empty() || trimmed.chars().count() > SEARCH_CHARS_MAX {
+        walk.at("q", |walk| {
+            walk.issue("invalid_string", format!("q needs 1 to {SEARCH_CHARS_MAX} characters"));
+        });
+        return None;
+    }
+    Some(trimmed.to_lowercase())
+}
+
+fn limit(walk: &mut Walk, text: &str) -> Option<usize> {
+    let limit = text.parse::<usize>().ok().filter(|limit| (1..=LIST_LIMIT_MAX).contains(limit));
+    if limit.is_none() {
+        walk.at("limit", |walk| {
+            let message =
+                format!("limit is {text:?}; expected a whole number, 1 to {LIST_LIMIT_MAX}");
+            walk.issue("invalid_type", message);
+        });
+    }
+    limit
+}
+
+/// The cursor that continues below a post.
+pub fn cursor_of(post: PostId) -> String {
+    base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(post.raw().to_be_bytes())
+}
+
+fn read_cursor(text: &str) -> Option<PostId> {
+    let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(text).ok()?;
+    Some(PostId::from_raw(u128::from_be_bytes(bytes.try_into().ok()?)))
+}
+
+impl ListQuery {
+    /// Whether a target is listed, its place aside.
+    pub fn matches(&self, batch: &Batch, target: &Target) -> bool {
+        let status = post_status(target, batch.scheduled_at.is_some());
+        let code = super::batch::fault_of(target).map(|fault| fault.code.as_str());
+        let text = || batch.content_of(target).text.to_lowercase();
+        self.profile.is_none_or(|profile| profile == Some(target.profile))
+            && (self.platforms.is_empty() || self.platforms.contains(&target.platform))
+            && (self.statuses.is_empty() || self.statuses.contains(&status))
+            && (self.error_codes.is_empty()
+                || code.is_some_and(|code| self.error_codes.iter().any(|held| held == code)))
+            && self.after.is_none_or(|after| batch.created_at >= after)
+            && self.before.is_none_or(|before| batch.created_at < before)
+            && self.search.as_ref().is_none_or(|search| text().contains(search))
+    }
+}
+
+/// One page.
+pub fn list_body(posts: Vec<Box<RawValue>>, next: Option<PostId>) -> Vec<u8> {
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Page {
+        data: Vec<Box<RawValue>>,
+        next_cursor: Option<String>,
+    }
+    to_bytes(&Page { data: posts, next_cursor: next.map(cursor_of) })
+}

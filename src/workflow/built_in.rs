@@ -1,0 +1,182 @@
+//! The definitions that are compiled in, and the files that override them.
+
+use super::definition::{Catalog, Definition, WorkflowError};
+use super::parse::parse;
+use super::upkeep::{UpkeepDefinition, parse_upkeep};
+
+/// Every built-in definition of a publish: name and text.
+pub const PUBLISH: [(&str, &str); 4] = [
+    ("bluesky", include_str!("../../workflows/publish/bluesky.toml")),
+    ("sandbox", include_str!("../../workflows/publish/sandbox.toml")),
+    ("sandbox-readable", include_str!("../../workflows/publish/sandbox-readable.toml")),
+    ("sandbox-blind", include_str!("../../workflows/publish/sandbox-blind.toml")),
+];
+
+/// Every built-in upkeep task: name and text.
+pub const UPKEEP: [(&str, &str); 2] = [
+    ("expire-claims", include_str!("../../workflows/upkeep/expire-claims.toml")),
+    ("trim-journals", include_str!("../../workflows/upkeep/trim-journals.toml")),
+];
+
+/// A definition's text under its name.
+pub type Named = (String, String);
+
+/// What a server runs by, with the texts it came from.
+#[derive(Debug, Clone, Default)]
+pub struct Loaded {
+    /// The definitions.
+    pub catalog: Catalog,
+    /// Their texts, to be stored so that a later program still knows them.
+    pub texts: Vec<(Definition, String)>,
+    /// The upkeep tasks.
+    pub upkeep: Vec<UpkeepDefinition>,
+}
+
+/// The built-in definitions with `publish` and `upkeep` overriding those of the same name.
+///
+/// # Errors
+/// The first text that does not hold, or an override that names nothing built in.
+pub fn load(publish: &[Named], upkeep: &[Named]) -> Result<Loaded, WorkflowError> {
+    let mut loaded = Loaded::default();
+    for (name, text) in merged(&PUBLISH, publish)? {
+        let definition = parse(&name, &text)?;
+        loaded.catalog.add_current(definition.clone());
+        loaded.texts.push((definition, text));
+    }
+    for (name, text) in merged(&UPKEEP, upkeep)? {
+        loaded.upkeep.push(parse_upkeep(&name, &text)?);
+    }
+    Ok(loaded)
+}
+
+fn merged(built_in: &[(&str, &str)], overrides: &[Named]) -> Result<Vec<Named>, WorkflowError> {
+    let known = |name: &str| built_in.iter().any(|(built, _)| *built == name);
+    if let Some((name, _)) = overrides.iter().find(|(name, _)| !known(name)) {
+        let names: Vec<&str> = built_in.iter().map(|(name, _)| *name).collect();
+        return Err(WorkflowError {
+            file: format!("{name}.toml"),
+            problem: format!("it overrides nothing; the names are {}", names.join(", ")),
+        });
+    }
+    let chosen = |name: &str, text: &str| {
+        let own = overrides.iter().find(|(over, _)| over == name);
+        (name.to_owned(), own.map_or_else(|| text.to_owned(), |(_, text)| text.clone()))
+    };
+    Ok(built_in.iter().map(|(name, text)| chosen(name, text)).collect())
+}
+
+/// Whether the code can carry out every step of a definition.
+///
+/// # Errors
+/// Names the step the code does not have, and those it has.
+pub fn check_steps(definition: &Definition, known: &[&str]) -> Result<(), WorkflowError> {
+    match definition.steps.iter().find(|step| !known.contains(&step.name.as_str())) {
+        None => Ok(()),
+        Some(step) => Err(WorkflowError {
+            file: format!("{}.toml", definition.name),
+            problem: format!(
+                "step {:?} is not known for {}; its steps are {}",
+                step.name,
+                definition.platform,
+                known.join(", ")
+            ),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Content, FirstComment, MediaItem, MediaKind, MediaSource};
+    use crate::workflow::{Doubt, Visible};
+
+    #[test]
+    fn what_is_built_in_holds() {
+        let loaded = load(&[], &[]).expect("the built-in texts hold");
+        let doubt = |name: &str| {
+            let definition = loaded.catalog.current(name).expect("it is there");
+            let post = definition.steps.iter().find(|step| step.visible == Visible::Post);
+            post.expect("one step makes the post").on_doubt
+        };
+        assert_eq!(doubt("bluesky"), Doubt::Repeat);
+        assert_eq!(doubt("sandbox"), Doubt::Repeat);
+        assert!(matches!(doubt("sandbox-readable"), Doubt::Probe { .. }));
+        assert_eq!(doubt("sandbox-blind"), Doubt::Hold);
+        assert_eq!(loaded.upkeep.len(), 2);
+    }
+
+    #[test]
+    fn steps_follow_the_content() {
+        let loaded = load(&[], &[]).expect("the built-in texts hold");
+        let definition = loaded.catalog.current("bluesky").expect("it is there");
+        let item = MediaItem {
+            kind: MediaKind::Image,
+            alt_text: None,
+            source: MediaSource::Url("https://e.org/a".into()),
+        };
+        let check = |content: &Content, expected: &str| {
+            let mut names = Vec::new();
+            let mut at = definition.first(content);
+            while let Some(here) = at {
+                let step = definition.step(here).expect("it is there");
+                names.push(format!("{}{}", step.name, here.round));
+                at = definition.next(here, content);
+            }
+            assert_eq!(names.join(" "), expected);
+        };
+        let text = Content { text: "plain".into(), ..Content::default() };
+        check(&text, "publish0");
+        let rich = Content {
+            text: "hi @you".into(),
+            media: vec![item.clone(), item],
+            first_comment: Some(FirstComment { text: "c".into() }),
+            options: Some(r#"{"replyToUri":"at://x"}"#.into()),
+        };
+        check(
+            &rich,
+            "snapshot0 snapshot1 resolve_mentions0 reply_parent0 upload0 upload1 publish0 \
+             first_comment0",
+        );
+    }
+
+    #[test]
+    fn what_does_not_hold_is_named() {
+        let good = PUBLISH[1].1;
+        let check = |from: &str, to: &str, says: &str| {
+            let text = good.replacen(from, to, 1);
+            assert_ne!(text, good, "{from} stands in the text");
+            let problem = parse("sandbox", &text).expect_err(says).to_string();
+            assert!(problem.contains(says) && problem.contains("sandbox.toml"), "{problem}");
+        };
+        check("platform = \"sandbox\"", "platform = \"sandbax\"", "not known");
+        check("account_slots = 64", "account_slots = 0", "nothing could ever begin");
+        check("attempts_max = 5", "attempts_max = 0", "1 to 50");
+        check("timeout = \"10s\"", "timeout = \"10\"", "no span");
+        check("visible = \"post\"", "", "exactly one makes the post");
+        check("name = \"publish\"", "name = \"upload\"", "two steps are called");
+        check("on_doubt = \"repeat\"", "", "has no on_doubt");
+        check("on_doubt = \"repeat\"", "on_doubt = \"rep\"", "on_doubt");
+        check("jitter_percent = 20", "jitter_percent = 90", "0 to 50");
+        check("timeout", "timeut", "timeut");
+        let steps = parse("sandbox", good).expect("it holds");
+        let unknown = check_steps(&steps, &["snapshot", "upload", "publish"]);
+        assert!(unknown.is_err_and(|e| e.to_string().contains("first_comment")));
+        let stray = load(&[("sandbux".into(), good.into())], &[]).expect_err("it is named");
+        assert!(stray.to_string().contains("sandbox-blind"));
+    }
+
+    #[test]
+    fn upkeep_is_read_as_strictly() {
+        let good = UPKEEP[1].1;
+        for (from, to, says) in [
+            ("0 20 3 * * *", "every day", "six fields"),
+            ("keep = \"90d\"", "", "needs keep"),
+            ("page = 200", "page = 0", "1 to 10000"),
+            ("trim_journals", "trim", "trim"),
+        ] {
+            let text = good.replacen(from, to, 1);
+            let problem = parse_upkeep("trim-journals", &text).expect_err(says).to_string();
+            assert!(problem.contains(says), "{problem}");
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! Upkeep: what is done by the clock and not for any request.
+
+use std::str::FromStr as _;
+
+use serde::Deserialize;
+
+use super::definition::WorkflowError;
+use super::parse::Span;
+use crate::model::Millis;
+
+/// One upkeep task and when it runs.
+#[derive(Debug, Clone)]
+pub struct UpkeepDefinition {
+    /// The file's name without `.toml`.
+    pub name: String,
+    /// What is done.
+    pub task: UpkeepTask,
+    /// When, in UTC.
+    pub schedule: cron::Schedule,
+    /// Records of one commit.
+    pub page: usize,
+}
+
+/// What an upkeep task does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UpkeepTask {
+    /// Forgets idempotency keys whose time is over.
+    ExpireClaims,
+    /// Forgets the journals of batches that settled longer ago than this.
+    TrimJournals {
+        /// How long they are kept.
+        keep: Millis,
+    },
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    task: TaskFile,
+    cron: String,
+    keep: Option<Span>,
+    page: usize,
+}
+
+#[derive(Deserialize, Clone, Copy)]
+#[serde(rename_all = "snake_case")]
+enum TaskFile {
+    ExpireClaims,
+    TrimJournals,
+}
+
+/// The upkeep task that a text states.
+///
+/// # Errors
+/// `WorkflowError` with the file, what is wrong and the remedy.
+pub fn parse_upkeep(name: &str, text: &str) -> Result<UpkeepDefinition, WorkflowError> {
+    let wrong = |problem: String| WorkflowError { file: format!("{name}.toml"), problem };
+    let file: File = toml::from_str(text).map_err(|e| wrong(e.to_string().trim().to_owned()))?;
+    let schedule = cron::Schedule::from_str(&file.cron).map_err(|problem| {
+        wrong(format!(
+            "cron {:?} does not hold: {problem}; write six fields: seconds, minutes, hours, days \
+             of month, months, days of week",
+            file.cron
+        ))
+    })?;
+    if !(1..=10_000).contains(&file.page) {
+        return Err(wrong("page must be 1 to 10000".to_owned()));
+    }
+    let task = match (file.task, file.keep) {
+        (TaskFile::ExpireClaims, None) => UpkeepTask::ExpireClaims,
+        (TaskFile::TrimJournals, Some(keep)) => UpkeepTask::TrimJournals { keep: keep.0 },
+        (TaskFile::ExpireClaims, Some(_)) => {
+            return Err(wrong("expire_claims takes no keep; the window is in config.toml".into()));
+        }
+        (TaskFile::TrimJournals, None) => {
+            return Err(wrong("trim_journals needs keep, such as keep = \"90d\"".to_owned()));
+        }
+    };
+    Ok(UpkeepDefinition { name: name.to_owned(), task, schedule, page: file.page })
+}
