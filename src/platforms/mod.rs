@@ -8,7 +8,25 @@
 //! of `prepare` with the same context give the same bytes; that is what makes a repeat safe.
 
 mod codec;
+mod answer;
+mod snapshot;
+pub mod sandbox;
+pub mod bluesky;
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+pub use answer::excerpt;
 pub use codec::{
     Access, Answer, Body, Context, MediaFacts, Platform, Prepared, Reach, Request, SandboxFault,
 };
+pub use snapshot::{SNAPSHOT, facts_from_memo, facts_to_memo};
+
+/// Every platform this program can publish to.
+pub type Registry = BTreeMap<crate::model::Platform, Arc<dyn Platform>>;
+
+/// The platforms of this program, one line each.
+pub fn registry() -> Registry {
+    let all: [Arc<dyn Platform>; 2] = [Arc::new(sandbox::Sandbox), Arc::new(bluesky::Bluesky)];
+    all.into_iter().map(|codec| (codec.platform(), codec)).collect()
+}

@@ -1,0 +1,90 @@
+//! Finding out whether a post landed, by reading the account's timeline.
+
+use serde_json::Value;
+
+use super::super::answer::{disturbed, limited, not_sent, rest};
+use super::super::codec::{Answer, Body, Context, Reach, Request};
+use super::{RESET_HEADER, auth};
+use crate::model::{Millis, Output, Platform, Receipt, Timestamp, Verdict, Warning};
+
+/// Clocks of two machines differ; what landed up to this long before the sending may be ours.
+const CLOCK_SKEW: Millis = Millis::from_secs(120);
+
+/// The request that lists what landed since the doubtful sending.
+pub(super) fn request(cx: &Context<'_>) -> Request {
+    let since = since(cx);
+    let account: String =
+        url::form_urlencoded::byte_serialize(cx.access.platform_account_id.as_bytes()).collect();
+    Request {
+        method: "GET",
+        url: format!("{}/sandbox/v1/posts?account={account}&since={since}", cx.access.base_url),
+        headers: Vec::new(),
+        bearer: true,
+        body: Body::Empty,
+        reach: Reach::Own,
+        fault: None,
+    }
+}
+
+/// What the list means: ours is there, or it provably is not.
+pub(super) fn interpret(cx: &Context<'_>, answer: &Answer) -> Verdict {
+    let retry = |fault| Verdict::Retry { fault, after: None };
+    match answer {
+        Answer::Heard { status: 200, body, .. } => {
+            let value: Value = serde_json::from_slice(body).unwrap_or_default();
+            match value["posts"].as_array() {
+                Some(posts) => found(cx, posts),
+                None => retry(disturbed(Platform::Sandbox, 200, body)),
+            }
+        }
+        Answer::Heard { status: 429, headers, body, at } => {
+            let after = rest(headers, RESET_HEADER, *at);
+            Verdict::Parked { fault: limited(Platform::Sandbox, after, body), after }
+        }
+        Answer::Heard { status: 401, body, .. } => Verdict::Reauth { fault: auth(body) },
+        Answer::Heard { status, body, .. } => retry(disturbed(Platform::Sandbox, *status, body)),
+        Answer::NotSent { why } | Answer::MaybeSent { why } => {
+            retry(not_sent(Platform::Sandbox, why))
+        }
+        Answer::Snapshot(_) | Answer::SnapshotFailed { .. } => {
+            retry(not_sent(Platform::Sandbox, "no request was made"))
+        }
+    }
+}
+
+fn found(cx: &Context<'_>, posts: &[Value]) -> Verdict {
+    let comment = cx.step == "first_comment";
+    let parent = super::parent(cx, comment);
+    let text = normal(&super::text(cx, comment));
+    let media = if comment { 0 } else { cx.content.media.len() };
+    let since = since(cx);
+    let ours = posts.iter().find(|post| {
+        let uri = post["uri"].as_str().unwrap_or_default();
+        let landed = post["landedAt"].as_str().and_then(|at| at.parse::<Timestamp>().ok());
+        normal(post["text"].as_str().unwrap_or_default()) == text
+            && post["parent"].as_str() == parent.as_deref()
+            && post["media"].as_u64() == u64::try_from(media).ok()
+            && landed.is_some_and(|landed| landed >= since)
+            && !cx.owned.iter().any(|owned| owned == uri)
+    });
+    let Some(ours) = ours else { return Verdict::Absent };
+    let member = |name: &str| ours[name].as_str().map(str::to_owned);
+    Verdict::Done(Output {
+        memo: None,
+        receipt: Some(Receipt { uri: member("uri"), cid: member("cid"), url: member("url") }),
+        warnings: vec![Warning {
+            code: "reconciled".to_owned(),
+            message: "The answer to the publish got lost; the post was found on the account."
+                .to_owned(),
+        }],
+    })
+}
+
+fn since(cx: &Context<'_>) -> Timestamp {
+    cx.doubt_since.unwrap_or(cx.started_at).minus(CLOCK_SKEW)
+}
+
+/// Text as it is compared: runs of white space count as one blank.
+fn normal(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
