@@ -33,4 +33,4 @@ pub use id::{
 pub use limits::*;
 pub use platform::Platform;
 pub use secret::Secret;
-pub use time::{Millis, TimeError, Timestamp};
+pub use time::{Dice, Millis, Now, TimeError, Timestamp};

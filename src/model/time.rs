@@ -3,6 +3,11 @@
 use std::fmt;
 use std::str::FromStr;
 
+/// A clock, handed to those who do things in time.
+pub type Now = std::sync::Arc<dyn Fn() -> Timestamp + Send + Sync>;
+/// A source of randomness, handed to those who need it.
+pub type Dice = std::sync::Arc<dyn Fn() -> u128 + Send + Sync>;
+
 /// A span of time in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Millis(pub u64);
