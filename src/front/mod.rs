@@ -8,16 +8,24 @@
 //! handler owns nothing but a waiter, so a client that hangs up changes nothing.
 
 mod body;
+mod gate;
 mod limiter;
+mod pages;
 mod reply;
 mod roster;
 mod route;
+pub mod sandbox;
 mod server;
 mod socket;
 
 #[cfg(test)]
+mod gate_tests;
+#[cfg(test)]
+mod house;
+#[cfg(test)]
 mod server_tests;
 
+pub use gate::{Api, Gate, Inbound};
 pub use limiter::{Allowance, Limiter};
 pub use reply::{Answer, Envelope, Words};
 pub use route::{Route, route};

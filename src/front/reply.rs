@@ -64,17 +64,12 @@ impl Words {
     }
 
     /// Adds the headers that every answer carries.
-    pub fn sign(&self, answer: &mut Answer, id: &RequestId, allowance: Option<Allowance>) {
+    pub fn sign(&self, answer: &mut Answer, id: &RequestId) {
         let headers = answer.headers_mut();
         if let Ok(value) = HeaderValue::from_str(id.as_str()) {
             headers.insert(REQUEST_ID, value);
         }
         headers.insert(CEILING, HeaderValue::from(self.ceiling));
-        if let Some(allowance) = allowance {
-            headers.insert(LIMIT, HeaderValue::from(allowance.limit));
-            headers.insert(REMAINING, HeaderValue::from(allowance.remaining));
-            headers.insert(RESET, HeaderValue::from(allowance.reset_s));
-        }
     }
 
     /// An answer as bytes of HTTP/1.1, for a connection that no request was read from.
@@ -106,6 +101,14 @@ pub fn json(status: u16, body: impl Into<Bytes>) -> Answer {
     let kind = HeaderValue::from_static("application/json");
     answer.headers_mut().insert(header::CONTENT_TYPE, kind);
     answer
+}
+
+/// Adds what the rate limit says, on success and on refusal alike.
+pub fn mark_allowance(answer: &mut Answer, allowance: Allowance) {
+    let headers = answer.headers_mut();
+    headers.insert(LIMIT, HeaderValue::from(allowance.limit));
+    headers.insert(REMAINING, HeaderValue::from(allowance.remaining));
+    headers.insert(RESET, HeaderValue::from(allowance.reset_s));
 }
 
 /// Marks an answer that is kept under an `Idempotency-Key`, and one that was kept before.

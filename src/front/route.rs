@@ -31,16 +31,14 @@ pub enum Route<'a> {
     Index,
     /// `GET /errors/:code`
     ErrorPage(&'a str),
-    /// `GET /preflight/:rule`
-    RulePage(&'a str),
-    /// Whatever stands under `/sandbox/`: the platform's side of the sandbox.
+    /// `POST /sandbox/v1/uploads`: from here on the platform's side of the sandbox.
     SandboxUpload,
     /// `POST /sandbox/v1/posts`
     SandboxPost,
     /// `GET /sandbox/v1/posts`
     SandboxPosts,
-    /// `GET /sandbox/posts/:n`: where a landing's permalink leads
-    SandboxPage(&'a str),
+    /// `GET /sandbox/posts/:n`: where a landing's permalink leads, for those who may read posts
+    Landing(&'a str),
     /// Anything else, a wrong method on a known path included.
     Nowhere,
 }
@@ -74,11 +72,10 @@ pub fn route<'a>(method: &str, path: &'a str) -> Route<'a> {
         ("GET" | "HEAD", ["health"]) => Route::Health,
         ("GET", [""]) => Route::Index,
         ("GET", ["errors", code]) => Route::ErrorPage(code),
-        ("GET", ["preflight", rule]) => Route::RulePage(rule),
         ("POST", ["sandbox", "v1", "uploads"]) => Route::SandboxUpload,
         ("POST", ["sandbox", "v1", "posts"]) => Route::SandboxPost,
         ("GET", ["sandbox", "v1", "posts"]) => Route::SandboxPosts,
-        ("GET", ["sandbox", "posts", n]) => Route::SandboxPage(n),
+        ("GET", ["sandbox", "posts", n]) => Route::Landing(n),
         _ => Route::Nowhere,
     }
 }
@@ -112,11 +109,10 @@ mod tests {
         check("HEAD /health", Route::Health);
         check("GET /", Route::Index);
         check("GET /errors/not_found", Route::ErrorPage("not_found"));
-        check("GET /preflight/targets-max", Route::RulePage("targets-max"));
         check("POST /sandbox/v1/uploads", Route::SandboxUpload);
         check("POST /sandbox/v1/posts", Route::SandboxPost);
         check("GET /sandbox/v1/posts", Route::SandboxPosts);
-        check("GET /sandbox/posts/7", Route::SandboxPage("7"));
+        check("GET /sandbox/posts/7", Route::Landing("7"));
     }
 
     #[test]

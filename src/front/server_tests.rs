@@ -1,51 +1,52 @@
 //! The server on real sockets, against clients that are slow, wrong or too many.
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::io::Write;
+use std::net::TcpStream;
+use std::ops::Deref;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 
 use super::body::Bodies;
+use super::house::{self, has, limits, one_answer, rest};
 use super::reply::{self, Words};
-use super::server::{HangUp, Limits, Server, Service};
-use crate::model::{Fault, Millis, RequestId, Timestamp};
-use crate::wire::Links;
+use super::server::{HangUp, Limits, Service};
+use crate::model::Millis;
 
-/// Bounds a failure; no test that passes waits for it.
-const PATIENCE: Duration = Duration::from_secs(20);
-
-/// A server on a port of its own, in a runtime of its own.
+/// A server that echoes.
 struct House {
-    address: SocketAddr,
-    stop: watch::Sender<bool>,
-    served: Option<std::thread::JoinHandle<usize>>,
+    house: house::House,
     /// Hears of each request that reached `/hold`; such a request is answered once it may go.
     arrived: mpsc::UnboundedReceiver<()>,
     go: watch::Sender<bool>,
 }
 
-fn limits() -> Limits {
-    Limits {
-        connections_max: 100,
-        header_timeout: Millis(60_000),
-        idle_timeout: Millis(60_000),
-        drain_timeout: Millis(60_000),
+impl Deref for House {
+    type Target = house::House;
+
+    fn deref(&self) -> &house::House {
+        &self.house
     }
 }
 
-fn words() -> Words {
-    fn envelope(fault: &Fault, id: &RequestId, _: &Links) -> Vec<u8> {
-        let rule = fault.rule.as_deref().unwrap_or("none");
-        format!("{{\"error\":{{\"rule\":\"{rule}\",\"requestId\":\"{id}\"}}}}").into_bytes()
+impl House {
+    fn open(limits: Limits) -> Self {
+        Self::with_body_timeout(limits, Millis(60_000))
     }
-    Words {
-        links: Links { base: "http://localhost".into() },
-        now: Arc::new(|| Timestamp::from_millis(1_700_000_000_000)),
-        dice: Arc::new(|| 7),
-        ceiling: 6_000,
-        envelope,
+
+    fn with_body_timeout(limits: Limits, body_timeout: Millis) -> Self {
+        let (go, may_go) = watch::channel(false);
+        let (arrived_send, arrived) = mpsc::unbounded_channel();
+        let house = house::House::open(limits, move |words| {
+            echo(words, body_timeout, arrived_send, may_go)
+        });
+        Self { house, arrived, go }
+    }
+}
+
+impl Drop for House {
+    fn drop(&mut self) {
+        self.go.send_replace(true);
     }
 }
 
@@ -74,101 +75,10 @@ fn echo(
                 Ok(held) => reply::json(200, held.bytes.clone()),
                 Err(error) => words.refuse(&error.fault(), &id),
             };
-            words.sign(&mut answer, &id, None);
+            words.sign(&mut answer, &id);
             Ok(answer)
         })
     })
-}
-
-impl House {
-    fn open(limits: Limits) -> Self {
-        Self::with_body_timeout(limits, Millis(60_000))
-    }
-
-    fn with_body_timeout(limits: Limits, body_timeout: Millis) -> Self {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-        listener.set_nonblocking(true).expect("a non-blocking listener");
-        let address = listener.local_addr().expect("an address");
-        let (stop, stopped) = watch::channel(false);
-        let (go, may_go) = watch::channel(false);
-        let (arrived_send, arrived) = mpsc::unbounded_channel();
-        let served = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .expect("a runtime");
-            runtime.block_on(async {
-                let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
-                let words = Arc::new(words());
-                let service = echo(Arc::clone(&words), body_timeout, arrived_send, may_go);
-                Server { listener, limits, words, service }.run(stopped).await
-            })
-        });
-        Self { address, stop, served: Some(served), arrived, go }
-    }
-
-    fn connect(&self) -> TcpStream {
-        let stream = TcpStream::connect(self.address).expect("a connection");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-        stream
-    }
-
-    /// Sends bytes, reads until the other side closes.
-    fn say(&self, bytes: &[u8]) -> String {
-        let mut stream = self.connect();
-        // The server may close before it has heard everything; what it said counts.
-        let _ = stream.write_all(bytes);
-        rest(&mut stream)
-    }
-
-    fn close(&mut self) -> usize {
-        self.stop.send_replace(true);
-        self.served.take().expect("closed once").join().expect("the server did not panic")
-    }
-}
-
-impl Drop for House {
-    fn drop(&mut self) {
-        self.go.send_replace(true);
-        self.stop.send_replace(true);
-    }
-}
-
-fn rest(stream: &mut TcpStream) -> String {
-    let mut text = Vec::new();
-    let mut bytes = [0; 4_096];
-    loop {
-        match stream.read(&mut bytes) {
-            Ok(0) => break,
-            Ok(count) => text.extend_from_slice(&bytes[..count]),
-            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => break,
-            Err(error) => panic!("{error} after {:?}", String::from_utf8_lossy(&text)),
-        }
-    }
-    String::from_utf8(text).expect("text")
-}
-
-/// Reads one answer with a `content-length` and leaves the connection open.
-fn one_answer(stream: &mut TcpStream) -> String {
-    let mut text = String::new();
-    let mut byte = [0];
-    let mut wanted = usize::MAX;
-    while text.len() < wanted {
-        stream.read_exact(&mut byte).expect("an answer");
-        text.push(char::from(byte[0]));
-        if text.ends_with("\r\n\r\n") && wanted == usize::MAX {
-            let length = text.split("content-length: ").nth(1).expect("a length");
-            let length: usize = length.split("\r\n").next().expect("a line").parse().expect("n");
-            wanted = text.len() + length;
-        }
-    }
-    text
-}
-
-fn has(text: &str, parts: &[&str]) {
-    for part in parts {
-        assert!(text.contains(part), "{part:?} is missing in:\n{text}");
-    }
 }
 
 const GET: &str = "GET / HTTP/1.1\r\nhost: a\r\n\r\n";
@@ -318,7 +228,7 @@ fn a_stop_finishes_what_runs_and_closes_what_is_idle() {
     house.go.send_replace(true);
     has(&rest(&mut busy), &["HTTP/1.1 200", "connection: close"]);
     drop(busy);
-    assert_eq!(house.close(), 0, "nobody was cut off");
+    assert_eq!(house.house.close(), 0, "nobody was cut off");
 }
 
 #[test]
@@ -327,6 +237,6 @@ fn a_stop_does_not_wait_for_ever() {
     let mut busy = house.connect();
     busy.write_all(b"GET /hold HTTP/1.1\r\n\r\n").expect("open");
     house.arrived.blocking_recv().expect("it arrived");
-    assert_eq!(house.close(), 1);
+    assert_eq!(house.house.close(), 1);
     assert_eq!(rest(&mut busy), "");
 }
