@@ -78,6 +78,9 @@ pub enum EngineError {
     /// What was submitted cannot be stored: names the limit. Nothing was taken.
     #[error("submit: {0}")]
     TooLarge(String),
+    /// What was submitted does not hold together: a mistake of ours. Nothing was taken.
+    #[error("submit: {0}")]
+    Refused(String),
 }
 
 /// A change to one post.

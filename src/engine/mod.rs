@@ -9,11 +9,21 @@
 //!
 //! Deliberately absent: HTTP, platforms' words, credentials. `core` has no clock and no dice.
 
-mod handle;
 mod interface;
+mod handle;
+mod shell;
+mod core;
+mod inputs;
+mod changes;
+mod apply;
+mod timers;
+mod lanes;
+mod alarms;
 
+pub use self::core::{Core, Moment, Options, Release};
 pub use handle::{Handle, Input, Mailbox, Ticket, mailbox};
 pub use interface::{
     Call, Change, ChangeError, Changed, Claim, EngineError, Health, NewTarget, Report, Submission,
     Submitted, WriteError,
 };
+pub use shell::{Carry, Clocks, spawn};

@@ -29,6 +29,11 @@ pub enum Event {
         /// Which target.
         ix: TargetIx,
     },
+    /// The timer of a queued target rang so late that the post may no longer go out.
+    Missed {
+        /// Which target.
+        ix: TargetIx,
+    },
     /// A target got a slot.
     Begun {
         /// Which target.

@@ -7,16 +7,16 @@
 //! Deliberately absent: behaviour. Nothing here decides, parses a request, reads a clock, draws a
 //! random number or touches a disk.
 
-mod account;
-mod batch;
-mod content;
-mod event;
-mod fault;
 mod id;
-mod limits;
-mod platform;
-mod secret;
 mod time;
+mod platform;
+mod content;
+mod account;
+mod secret;
+mod fault;
+mod batch;
+mod event;
+mod limits;
 
 pub use account::{Account, ApiKey, KeyPrefix, Profile, Scope};
 pub use batch::{
@@ -28,7 +28,7 @@ pub use event::{CancelReason, Event, Exchange, JournalEntry, Output, Ruling, Sta
 pub use fault::{Code, Fault, SendOutcome};
 pub use id::{
     AccountId, BatchId, Digest, IdError, KeyId, MediaId, PostId, ProfileId, RequestId, UlidFactory,
-    UuidId,
+    UlidId, UuidId,
 };
 pub use limits::*;
 pub use platform::Platform;

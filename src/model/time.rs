@@ -3,9 +3,10 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// A clock, handed to those who do things in time.
+/// Tells the instant; handed in, so that whoever needs the time can be given any.
 pub type Now = std::sync::Arc<dyn Fn() -> Timestamp + Send + Sync>;
-/// A source of randomness, handed to those who need it.
+
+/// Gives 128 random bits; handed in for the same reason.
 pub type Dice = std::sync::Arc<dyn Fn() -> u128 + Send + Sync>;
 
 /// A span of time in milliseconds.

@@ -1,11 +1,13 @@
-//! The data model: every key family, in one enum.
+//! The data model: every key family, in one enum, and its bytes.
+
+use std::fmt;
 
 use crate::model::{
-    AccountId, BatchId, ContentIx, Digest, KeyId, PostId, ProfileId, StepRef, TargetIx, Timestamp,
+    AccountId, BatchId, ContentIx, Digest, KeyId, Millis, PostId, ProfileId, StepRef, TargetIx,
+    Timestamp,
 };
 
-/// Every key there is. Encoded as a family byte and big-endian parts, so that the derived order
-/// of this enum is the order of the bytes. Family bytes are persisted: never renumber one.
+/// Every key there is. Encoded as a family byte and big-endian parts, so that scans are ordered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Key {
     /// `01`. The store's format, epoch and identity. One; updated at start.
@@ -46,4 +48,269 @@ pub enum Key {
     Settled(Timestamp, BatchId),
     /// `25 digest of its name`. When an upkeep task last ran.
     Upkeep(Digest),
+}
+
+impl Key {
+    /// Below every post.
+    pub const FIRST_POST: Self = Self::Post(PostId::from_raw(0));
+    /// Above every post.
+    pub const LAST_POST: Self = Self::Post(PostId::from_raw(u128::MAX));
+    /// Above every timer.
+    pub const LAST_TIMER: Self =
+        Self::Timer(Timestamp::from_millis(i64::MAX), BatchId::from_raw(u128::MAX));
+    /// Above every settled mark.
+    pub const LAST_SETTLED: Self =
+        Self::Settled(Timestamp::from_millis(i64::MAX), BatchId::from_raw(u128::MAX));
+
+    /// The lowest timer above this one.
+    pub fn timer_after(at: Timestamp, batch: BatchId) -> Self {
+        match batch.raw().checked_add(1) {
+            Some(next) => Self::Timer(at, BatchId::from_raw(next)),
+            None => Self::Timer(at.plus(Millis(1)), BatchId::from_raw(0)),
+        }
+    }
+}
+
+// The family bytes. Persisted: never renumber one.
+const META: u8 = 0x01;
+const DEFINITION: u8 = 0x02;
+const PROFILE: u8 = 0x03;
+const ACCOUNT: u8 = 0x04;
+const CREDENTIAL: u8 = 0x05;
+const API_KEY: u8 = 0x06;
+const API_KEY_BY_ID: u8 = 0x07;
+const PARK: u8 = 0x08;
+const BATCH: u8 = 0x10;
+const TIMER: u8 = 0x20;
+const POST: u8 = 0x21;
+const CLAIM: u8 = 0x22;
+const CLAIM_EXPIRY: u8 = 0x23;
+const SETTLED: u8 = 0x24;
+const UPKEEP: u8 = 0x25;
+// The parts of a batch, after its id.
+const PART_HEAD: u8 = 0x00;
+const PART_TARGET: u8 = 0x01;
+const PART_CONTENT: u8 = 0x02;
+const PART_MEMO: u8 = 0x03;
+const PART_ENTRY: u8 = 0x04;
+
+impl Key {
+    /// The key's bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(34);
+        match self {
+            Self::Meta => out.push(META),
+            Self::Definition(digest) => digest_key(&mut out, DEFINITION, digest),
+            Self::Profile(id) => raw_key(&mut out, PROFILE, id.raw()),
+            Self::Account(id) => raw_key(&mut out, ACCOUNT, id.raw()),
+            Self::Credential(id) => raw_key(&mut out, CREDENTIAL, id.raw()),
+            Self::ApiKey(digest) => digest_key(&mut out, API_KEY, digest),
+            Self::ApiKeyById(id) => raw_key(&mut out, API_KEY_BY_ID, id.raw()),
+            Self::Park(id) => raw_key(&mut out, PARK, id.raw()),
+            Self::Batch(id) => batch_key(&mut out, *id, PART_HEAD, &[]),
+            Self::Target(id, ix) => batch_key(&mut out, *id, PART_TARGET, &[ix.0]),
+            Self::Content(id, place) => {
+                batch_key(&mut out, *id, PART_CONTENT, &place.0.to_be_bytes());
+            }
+            Self::Memo(id, ix, at) => {
+                let [s0, s1] = at.step.to_be_bytes();
+                let [r0, r1] = at.round.to_be_bytes();
+                batch_key(&mut out, *id, PART_MEMO, &[ix.0, s0, s1, r0, r1]);
+            }
+            Self::Entry(id, n) => batch_key(&mut out, *id, PART_ENTRY, &n.to_be_bytes()),
+            Self::Timer(at, id) => timed_key(&mut out, TIMER, *at, &id.raw().to_be_bytes()),
+            Self::Post(id) => raw_key(&mut out, POST, id.raw()),
+            Self::Claim(digest) => digest_key(&mut out, CLAIM, digest),
+            Self::ClaimExpiry(at, digest) => timed_key(&mut out, CLAIM_EXPIRY, *at, &digest.0),
+            Self::Settled(at, id) => timed_key(&mut out, SETTLED, *at, &id.raw().to_be_bytes()),
+            Self::Upkeep(digest) => digest_key(&mut out, UPKEEP, digest),
+        }
+        out
+    }
+
+    /// The key of these bytes; `None` when they are no key of ours.
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        let (family, rest) = bytes.split_first()?;
+        Some(match *family {
+            META if rest.is_empty() => Self::Meta,
+            DEFINITION => Self::Definition(digest(rest)?),
+            PROFILE => Self::Profile(ProfileId::from_raw(raw(rest)?)),
+            ACCOUNT => Self::Account(AccountId::from_raw(raw(rest)?)),
+            CREDENTIAL => Self::Credential(AccountId::from_raw(raw(rest)?)),
+            API_KEY => Self::ApiKey(digest(rest)?),
+            API_KEY_BY_ID => Self::ApiKeyById(KeyId::from_raw(raw(rest)?)),
+            PARK => Self::Park(AccountId::from_raw(raw(rest)?)),
+            BATCH => decode_batch(rest)?,
+            TIMER => {
+                let (at, rest) = time(rest)?;
+                Self::Timer(at, BatchId::from_raw(raw(rest)?))
+            }
+            POST => Self::Post(PostId::from_raw(raw(rest)?)),
+            CLAIM => Self::Claim(digest(rest)?),
+            CLAIM_EXPIRY => {
+                let (at, rest) = time(rest)?;
+                Self::ClaimExpiry(at, digest(rest)?)
+            }
+            SETTLED => {
+                let (at, rest) = time(rest)?;
+                Self::Settled(at, BatchId::from_raw(raw(rest)?))
+            }
+            UPKEEP => Self::Upkeep(digest(rest)?),
+            _ => return None,
+        })
+    }
+}
+
+fn raw_key(out: &mut Vec<u8>, family: u8, raw: u128) {
+    out.push(family);
+    out.extend_from_slice(&raw.to_be_bytes());
+}
+
+fn digest_key(out: &mut Vec<u8>, family: u8, digest: &Digest) {
+    out.push(family);
+    out.extend_from_slice(&digest.0);
+}
+
+fn timed_key(out: &mut Vec<u8>, family: u8, at: Timestamp, rest: &[u8]) {
+    out.push(family);
+    // The sign bit is flipped so that times before 1970 sort first.
+    out.extend_from_slice(&(at.as_millis() ^ i64::MIN).to_be_bytes());
+    out.extend_from_slice(rest);
+}
+
+fn batch_key(out: &mut Vec<u8>, id: BatchId, part: u8, rest: &[u8]) {
+    raw_key(out, BATCH, id.raw());
+    out.push(part);
+    out.extend_from_slice(rest);
+}
+
+fn raw(bytes: &[u8]) -> Option<u128> {
+    Some(u128::from_be_bytes(bytes.try_into().ok()?))
+}
+
+fn digest(bytes: &[u8]) -> Option<Digest> {
+    Some(Digest(bytes.try_into().ok()?))
+}
+
+fn time(bytes: &[u8]) -> Option<(Timestamp, &[u8])> {
+    let (at, rest) = bytes.split_first_chunk::<8>()?;
+    Some((Timestamp::from_millis(i64::from_be_bytes(*at) ^ i64::MIN), rest))
+}
+
+fn decode_batch(bytes: &[u8]) -> Option<Key> {
+    let (id, rest) = bytes.split_first_chunk::<16>()?;
+    let id = BatchId::from_raw(u128::from_be_bytes(*id));
+    let (part, rest) = rest.split_first()?;
+    Some(match (*part, rest) {
+        (PART_HEAD, []) => Key::Batch(id),
+        (PART_TARGET, [ix]) => Key::Target(id, TargetIx(*ix)),
+        (PART_CONTENT, [a, b]) => Key::Content(id, ContentIx(u16::from_be_bytes([*a, *b]))),
+        (PART_MEMO, [ix, s0, s1, r0, r1]) => {
+            let step = u16::from_be_bytes([*s0, *s1]);
+            let round = u16::from_be_bytes([*r0, *r1]);
+            Key::Memo(id, TargetIx(*ix), StepRef { step, round })
+        }
+        (PART_ENTRY, rest) => Key::Entry(id, u32::from_be_bytes(rest.try_into().ok()?)),
+        _ => return None,
+    })
+}
+
+impl fmt::Display for Key {
+    /// The key in words, for an operator.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Meta => f.write_str("the store's own record"),
+            Self::Definition(digest) => write!(f, "workflow definition {digest}"),
+            Self::Profile(id) => write!(f, "profile {id}"),
+            Self::Account(id) => write!(f, "account {id}"),
+            Self::Credential(id) => write!(f, "credential of account {id}"),
+            Self::ApiKey(digest) => write!(f, "API key with hash {digest}"),
+            Self::ApiKeyById(id) => write!(f, "API key {id}"),
+            Self::Park(id) => write!(f, "rate-limit rest of account {id}"),
+            Self::Batch(id) => write!(f, "head of {id}"),
+            Self::Target(id, ix) => write!(f, "target {} of {id}", ix.0),
+            Self::Content(id, place) => write!(f, "content {} of {id}", place.0),
+            Self::Memo(id, ix, at) => {
+                write!(f, "memo of step {}.{}, target {} of {id}", at.step, at.round, ix.0)
+            }
+            Self::Entry(id, n) => write!(f, "journal entry {n} of {id}"),
+            Self::Timer(at, id) => write!(f, "timer of {id} at {at}"),
+            Self::Post(id) => write!(f, "index of {id}"),
+            Self::Claim(digest) => write!(f, "idempotency record {digest}"),
+            Self::ClaimExpiry(at, digest) => write!(f, "expiry at {at} of claim {digest}"),
+            Self::Settled(at, id) => write!(f, "settled mark of {id} at {at}"),
+            Self::Upkeep(digest) => write!(f, "upkeep record {digest}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn any_key() -> impl Strategy<Value = Key> {
+        let parts = (any::<u128>(), any::<[u8; 32]>(), any::<i64>(), any::<u16>());
+        (0u8..19, parts).prop_map(|(family, (raw, bytes, ms, small))| {
+            let at = Timestamp::from_millis(ms);
+            let batch = BatchId::from_raw(raw);
+            let ix = TargetIx(small.to_be_bytes()[1]);
+            let step = StepRef { step: small, round: small.rotate_left(3) };
+            match family {
+                0 => Key::Meta,
+                1 => Key::Definition(Digest(bytes)),
+                2 => Key::Profile(ProfileId::from_raw(raw)),
+                3 => Key::Account(AccountId::from_raw(raw)),
+                4 => Key::Credential(AccountId::from_raw(raw)),
+                5 => Key::ApiKey(Digest(bytes)),
+                6 => Key::ApiKeyById(KeyId::from_raw(raw)),
+                7 => Key::Park(AccountId::from_raw(raw)),
+                8 => Key::Batch(batch),
+                9 => Key::Target(batch, ix),
+                10 => Key::Content(batch, ContentIx(small)),
+                11 => Key::Memo(batch, ix, step),
+                12 => Key::Entry(batch, u32::from(small) * 70_001),
+                13 => Key::Timer(at, batch),
+                14 => Key::Post(PostId::from_raw(raw)),
+                15 => Key::Claim(Digest(bytes)),
+                16 => Key::ClaimExpiry(at, Digest(bytes)),
+                17 => Key::Settled(at, batch),
+                _ => Key::Upkeep(Digest(bytes)),
+            }
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn keys_survive_their_bytes(key in any_key()) {
+            prop_assert_eq!(Key::decode(&key.encode()), Some(key));
+        }
+
+        #[test]
+        fn bytes_sort_within_a_family_as_keys_do(a in any_key(), b in any_key()) {
+            let (x, y) = (a.encode(), b.encode());
+            if x[0] == y[0] && x[0] != BATCH {
+                prop_assert_eq!(a.cmp(&b), x.cmp(&y));
+            }
+        }
+    }
+
+    #[test]
+    fn what_belongs_to_a_batch_lies_together_entries_last() {
+        let batch = BatchId::from_raw(7);
+        let ix = TargetIx(24);
+        let step = StepRef { step: 9, round: 9 };
+        let keys = [
+            Key::Batch(batch),
+            Key::Target(batch, ix),
+            Key::Content(batch, ContentIx(1)),
+            Key::Memo(batch, ix, step),
+            Key::Entry(batch, 0),
+            Key::Entry(batch, 1),
+            Key::Batch(BatchId::from_raw(8)),
+        ];
+        assert!(keys.windows(2).all(|pair| pair[0].encode() < pair[1].encode()));
+        assert_eq!(Key::decode(&[]), None);
+        assert_eq!(Key::decode(&[BATCH, 1, 2]), None);
+    }
 }

@@ -11,12 +11,21 @@
 
 mod key;
 mod record;
+mod batch;
+mod disk;
+mod value;
+mod memory;
+mod verify;
 
+pub use batch::{batch_writes, load_batch};
+pub use disk::Sled;
 pub use key::Key;
+pub use memory::Memory;
 pub use record::{
     BatchHead, ClaimRecord, ClaimState, CredentialRecord, DefinitionRecord, MetaRecord, ParkRecord,
     PostPlace, Record, TimerRecord, UpkeepRecord,
 };
+pub use verify::{Finding, VerifyReport, verify};
 
 /// One change to one key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,17 +106,33 @@ pub trait Store: Send + Sync {
     /// `Corrupt` when the bytes there do not hold; `Disk` when they cannot be read.
     fn get(&self, key: &Key) -> Result<Option<Record>, StoreError>;
 
+    /// Up to `limit` keys with `from <= key <= to` by their bytes, each with its record or with
+    /// what is wrong with it.
+    ///
+    /// # Errors
+    /// `Disk` when the store cannot be read at all.
+    fn scan_checked(
+        &self,
+        from: &[u8],
+        to: &[u8],
+        order: Order,
+        limit: usize,
+    ) -> Result<Vec<Scanned>, StoreError>;
+
     /// Up to `limit` records with `from <= key <= to`, in `order`.
     ///
     /// # Errors
-    /// As `get`.
+    /// The first `Corrupt` of the range; `Disk`.
     fn scan(
         &self,
         from: &Key,
         to: &Key,
         order: Order,
         limit: usize,
-    ) -> Result<Vec<(Key, Record)>, StoreError>;
+    ) -> Result<Vec<(Key, Record)>, StoreError> {
+        let found = self.scan_checked(&from.encode(), &to.encode(), order, limit)?;
+        found.into_iter().map(|scanned| scanned.record).collect()
+    }
 
     /// Applies all writes or none. Visible at once, durable only after the next `flush`.
     ///
@@ -126,4 +151,26 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// `Disk` or `Corrupt`.
     fn begin_epoch(&self) -> Result<u64, StoreError>;
+}
+
+/// One key met by a scan.
+#[derive(Debug)]
+pub struct Scanned {
+    /// The key's bytes.
+    pub bytes: Vec<u8>,
+    /// The key and its record, or what is wrong with them.
+    pub record: Result<(Key, Record), StoreError>,
+}
+
+impl Scanned {
+    fn read(bytes: &[u8], frame: &[u8]) -> Self {
+        let record = match Key::decode(bytes) {
+            Some(key) => record::decode(&key, bytes, frame).map(|record| (key, record)),
+            None => Err(StoreError::Corrupt {
+                key: format!("{bytes:02x?}"),
+                problem: "these bytes are no key of this program".to_owned(),
+            }),
+        };
+        Self { bytes: bytes.to_vec(), record }
+    }
 }

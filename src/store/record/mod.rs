@@ -1,8 +1,19 @@
-//! Every record there is, as the other rooms see it.
+//! Every record there is, as the other rooms see it; `v1` is how it stands on disk.
 
+mod v1;
+mod to_disk;
+mod from_disk;
+mod frame;
+
+pub(super) use frame::{decode, encode};
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::Key;
 use crate::model::{
-    Account, ApiKey, BatchId, Content, Digest, JournalEntry, KeyId, Profile, ReplyState, RequestId,
-    Target, TargetIx, Timestamp,
+    Account, ApiKey, Batch, BatchId, Content, ContentIx, Digest, JournalEntry, KeyId, Profile,
+    ReplyState, RequestId, Target, TargetIx, Timestamp,
 };
 
 /// Every record there is; each belongs to the key family of the same name.
@@ -157,4 +168,68 @@ pub struct UpkeepRecord {
     pub ran_at: Timestamp,
     /// What it did, in words.
     pub report: String,
+}
+
+impl Record {
+    /// Whether this kind of record belongs under this family of keys.
+    pub fn fits(&self, key: &Key) -> bool {
+        matches!(
+            (key, self),
+            (Key::Meta, Self::Meta(_))
+                | (Key::Definition(_), Self::Definition(_))
+                | (Key::Profile(_), Self::Profile(_))
+                | (Key::Account(_), Self::Account(_))
+                | (Key::Credential(_), Self::Credential(_))
+                | (Key::ApiKey(_), Self::ApiKey(_))
+                | (Key::ApiKeyById(_), Self::ApiKeyById(_))
+                | (Key::Park(_), Self::Park(_))
+                | (Key::Batch(_), Self::Batch(_))
+                | (Key::Target(..), Self::Target(_))
+                | (Key::Content(..), Self::Content(_))
+                | (Key::Memo(..), Self::Memo(_))
+                | (Key::Entry(..), Self::Entry(_))
+                | (Key::Timer(..), Self::Timer(_))
+                | (Key::Post(_), Self::Post(_))
+                | (Key::Claim(_), Self::Claim(_))
+                | (Key::ClaimExpiry(..) | Key::Settled(..), Self::Mark)
+                | (Key::Upkeep(_), Self::Upkeep(_))
+        )
+    }
+}
+
+impl BatchHead {
+    /// The head of a batch.
+    pub fn of(batch: &Batch) -> Self {
+        Self {
+            id: batch.id,
+            created_at: batch.created_at,
+            request_id: batch.request_id.clone(),
+            key: batch.key,
+            scheduled_at: batch.scheduled_at,
+            claim: batch.claim,
+            reply: batch.reply,
+            targets: u8::try_from(batch.targets.len()).unwrap_or(u8::MAX),
+            entries: batch.entries,
+        }
+    }
+
+    /// The batch of this head with its contents and targets.
+    pub fn with(
+        self,
+        contents: BTreeMap<ContentIx, Arc<Content>>,
+        targets: Vec<Arc<Target>>,
+    ) -> Batch {
+        Batch {
+            id: self.id,
+            created_at: self.created_at,
+            request_id: self.request_id,
+            key: self.key,
+            scheduled_at: self.scheduled_at,
+            claim: self.claim,
+            reply: self.reply,
+            contents,
+            targets,
+            entries: self.entries,
+        }
+    }
 }

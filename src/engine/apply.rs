@@ -1,0 +1,258 @@
+//! How an event becomes a commit: the machine's answer, the journal entry, the timer, the indexes
+//! and the idempotency record, all in one.
+
+use std::sync::Arc;
+
+use super::core::{Core, Release};
+use super::interface::{Call, Submitted};
+use super::lanes::Waiter;
+use crate::machine::{self, Effects, Refusal};
+use crate::model::{
+    Batch, BatchId, Cursor, Errand, Event, JournalEntry, Target, TargetIx, Timestamp,
+};
+use crate::store::{
+    ClaimRecord, ClaimState, Key, Order, ParkRecord, Record, StoreError, TimerRecord, Write,
+    batch_writes, load_batch,
+};
+use crate::wire;
+
+/// A batch that is not woken within this many milliseconds need not stay in memory.
+const HOT_MS: u64 = 2_000;
+/// Batches looked at for posts of ours that a read-back must not adopt.
+const OWNED_BATCHES_MAX: usize = 2_000;
+/// How far before a doubtful sending a post of ours may have landed and still match it.
+const OWNED_BEFORE: crate::model::Millis = crate::model::Millis::from_secs(180);
+
+impl Core {
+    /// The batch as it stands, from memory or from the store.
+    pub(super) fn load(&self, id: BatchId) -> Result<Option<Arc<Batch>>, StoreError> {
+        match self.hot.get(&id) {
+            Some(batch) => Ok(Some(Arc::clone(batch))),
+            None => Ok(load_batch(self.store.as_ref(), id)?.map(Arc::new)),
+        }
+    }
+
+    /// Applies events to one batch in one commit, with `extra` writes beside. All happen or none.
+    pub(super) fn apply(
+        &mut self,
+        id: BatchId,
+        events: Vec<Event>,
+        extra: Vec<Write>,
+    ) -> Result<Result<Arc<Batch>, Refusal>, StoreError> {
+        let old = self.load(id)?;
+        let mut batch = old.clone();
+        let mut writes = extra;
+        let mut all = Vec::with_capacity(events.len());
+        for event in events {
+            let stamp = self.stamp();
+            match machine::transition(batch.as_deref(), &stamp, &event, &self.catalog) {
+                Err(refusal) => return Ok(Err(refusal)),
+                Ok((next, effects)) => {
+                    let n = next.entries - 1;
+                    let entry = JournalEntry { batch: id, n, stamp, event };
+                    writes.push(Write::Put(Key::Entry(id, n), Record::Entry(Box::new(entry))));
+                    batch = Some(Arc::new(next));
+                    all.push(effects);
+                }
+            }
+        }
+        let Some(batch) = batch else { return Ok(Err(Refusal::NoBatch)) };
+        writes.extend(batch_writes(old.as_deref(), &batch));
+        self.timer_writes(old.as_deref(), &batch, &mut writes);
+        self.effect_writes(&batch, &all, &mut writes)?;
+        self.store.commit(self.epoch, &writes)?;
+        self.dirty = true;
+        self.remember(old.as_deref(), &batch)?;
+        self.follow_effects(&batch, &all)?;
+        Ok(Ok(batch))
+    }
+
+    fn timer_writes(&self, old: Option<&Batch>, new: &Batch, writes: &mut Vec<Write>) {
+        let before = old.and_then(timer_of);
+        let after = timer_of(new);
+        if before == after {
+            return;
+        }
+        if let Some((at, _)) = before {
+            writes.push(Write::Delete(Key::Timer(at, new.id)));
+        }
+        if let Some((at, running)) = after {
+            let record = Record::Timer(TimerRecord { running });
+            writes.push(Write::Put(Key::Timer(at, new.id), record));
+        }
+    }
+
+    fn effect_writes(
+        &mut self,
+        batch: &Arc<Batch>,
+        effects: &[Effects],
+        writes: &mut Vec<Write>,
+    ) -> Result<(), StoreError> {
+        for effect in effects {
+            if let Some((account, until)) = effect.park {
+                let record = Record::Park(ParkRecord { until });
+                writes.push(Write::Put(Key::Park(account), record));
+            }
+            if effect.settled {
+                writes.push(Write::Put(Key::Settled(self.moment.at, batch.id), Record::Mark));
+            }
+            if effect.reply.is_some() {
+                self.reply(batch, writes)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Decides the answer of the creating request: rendered once, kept under its claim, told to
+    /// everybody who waits.
+    fn reply(&mut self, batch: &Arc<Batch>, writes: &mut Vec<Write>) -> Result<(), StoreError> {
+        let reply = wire::batch_reply(batch, &self.options.links);
+        if let Some(claim) = batch.claim {
+            let key = Key::Claim(claim);
+            // The accepting commit brings its own record in the same writes; afterwards the
+            // stored one is completed.
+            let pending = writes.iter_mut().find_map(|write| match write {
+                Write::Put(at, Record::Claim(record)) if *at == key => Some(record),
+                _ => None,
+            });
+            let state = ClaimState::Replied { status: reply.status, body: reply.body.clone() };
+            match pending {
+                Some(record) => record.state = state,
+                None => {
+                    if let Some(Record::Claim(record)) = self.store.get(&key)? {
+                        let record = ClaimRecord { state, ..record };
+                        writes.push(Write::Put(key, Record::Claim(record)));
+                    }
+                }
+            }
+        }
+        for waiting in self.waiters.remove(&batch.id).unwrap_or_default() {
+            let answer = Submitted { reply: reply.clone(), replayed: waiting.replayed };
+            self.tell(move || (waiting.tell)(Ok(answer)));
+        }
+        Ok(())
+    }
+
+    /// Keeps lanes, alarms and the memory of hot batches in step with the new state.
+    fn remember(&mut self, old: Option<&Batch>, new: &Arc<Batch>) -> Result<(), StoreError> {
+        for (ix, target) in new.places() {
+            let before = old.and_then(|batch| batch.target(ix));
+            if before.is_some_and(|before| Arc::ptr_eq(before, target)) {
+                continue;
+            }
+            if let Some(before) = before {
+                self.leave_lane(new.id, ix, before);
+            }
+            self.enter_lane(new, ix, target)?;
+        }
+        let busy = new
+            .targets
+            .iter()
+            .any(|target| matches!(target.cursor, Cursor::Ready { .. } | Cursor::Running(_)));
+        let wake = machine::live_wake(new);
+        let near = wake.is_some_and(|at| self.is_near(at));
+        self.alarms.set(new.id, if busy || near { wake } else { None });
+        let soon = wake.is_some_and(|at| at.since(self.moment.at).0 < HOT_MS);
+        if busy || (soon && !new.is_settled()) {
+            self.hot.insert(new.id, Arc::clone(new));
+        } else {
+            self.hot.remove(&new.id);
+        }
+        Ok(())
+    }
+
+    fn leave_lane(&mut self, batch: BatchId, ix: TargetIx, before: &Target) {
+        match before.cursor {
+            Cursor::Ready { since, .. } => {
+                self.lanes.leave(before.account, Waiter { since, batch, ix });
+            }
+            Cursor::Running(attempt) if attempt.epoch == self.epoch => {
+                self.deadlines.remove(&(batch, ix));
+                self.lanes.release(before.account);
+            }
+            Cursor::Running(_)
+            | Cursor::Queued { .. }
+            | Cursor::Waiting { .. }
+            | Cursor::Doubtful { .. }
+            | Cursor::Held { .. }
+            | Cursor::Ended(_) => {}
+        }
+    }
+
+    /// Puts a target that wants a slot into its account's lane.
+    pub(super) fn enter_lane(
+        &mut self,
+        batch: &Batch,
+        ix: TargetIx,
+        target: &Target,
+    ) -> Result<(), StoreError> {
+        let Cursor::Ready { since, .. } = target.cursor else { return Ok(()) };
+        let slots = self.catalog.get(&target.definition).map_or(1, |def| def.account_slots);
+        let parked = if self.lanes.knows(target.account) {
+            None
+        } else {
+            match self.store.get(&Key::Park(target.account))? {
+                Some(Record::Park(park)) => Some(park.until),
+                _ => None,
+            }
+        };
+        self.lanes.open(target.account, target.platform, slots, parked);
+        self.lanes.enter(target.account, Waiter { since, batch: batch.id, ix });
+        Ok(())
+    }
+
+    fn follow_effects(
+        &mut self,
+        batch: &Arc<Batch>,
+        effects: &[Effects],
+    ) -> Result<(), StoreError> {
+        for effect in effects {
+            if let Some((account, until)) = effect.park {
+                self.lanes.park(account, until);
+            }
+            if let Some(ix) = effect.call {
+                let owned = self.owned(batch, ix)?;
+                let call = Call { batch: Arc::clone(batch), ix, owned };
+                self.releases.push(Release::Call(call));
+            }
+        }
+        Ok(())
+    }
+
+    /// For a read-back: the addresses of other posts of ours on the same account that may have
+    /// landed in the same span of time.
+    fn owned(&self, batch: &Batch, ix: TargetIx) -> Result<Vec<String>, StoreError> {
+        let Some(target) = batch.target(ix) else { return Ok(Vec::new()) };
+        let probing =
+            matches!(target.cursor, Cursor::Running(attempt) if attempt.errand == Errand::Probe);
+        let Some(since) = target.doubt_since.filter(|_| probing) else { return Ok(Vec::new()) };
+        let from = Key::Settled(since.minus(OWNED_BEFORE), BatchId::from_raw(0));
+        let settled =
+            self.store.scan(&from, &Key::LAST_SETTLED, Order::Descending, OWNED_BATCHES_MAX)?;
+        let mut owned = Vec::new();
+        let mut gather = |other: &Batch| {
+            for (place, post) in other.places() {
+                let own = other.id == batch.id && place == ix;
+                if post.account == target.account && !own {
+                    owned.extend(post.receipt.iter().filter_map(|receipt| receipt.uri.clone()));
+                    owned.extend(post.comment.iter().filter_map(|receipt| receipt.uri.clone()));
+                }
+            }
+        };
+        for (key, _) in &settled {
+            if let Key::Settled(_, id) = key
+                && let Some(other) = self.load(*id)?
+            {
+                gather(&other);
+            }
+        }
+        self.hot.values().for_each(|other| gather(other));
+        gather(batch);
+        Ok(owned)
+    }
+}
+
+fn timer_of(batch: &Batch) -> Option<(Timestamp, bool)> {
+    let running = batch.targets.iter().any(|target| matches!(target.cursor, Cursor::Running(_)));
+    machine::stored_wake(batch).map(|at| (at, running))
+}

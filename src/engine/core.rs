@@ -1,0 +1,303 @@
+//! The engine's synchronous heart: turns.
+//!
+//! A turn applies its inputs, rings what is due, hands out slots, makes one commit for each step
+//! of a batch and one flush for all, and returns what may leave. It owns no clock: the moment is
+//! an argument. If the store refuses, the turn fails and the process must stop, because memory
+//! may not run ahead of disk.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::alarms::Alarms;
+use super::handle::{Input, Ticket};
+use super::interface::{Call, EngineError, Health, Submitted};
+use super::lanes::Lanes;
+use crate::model::{AccountId, Batch, BatchId, Millis, Stamp, TargetIx, Timestamp, UlidFactory};
+use crate::store::{Key, Order, Record, Store, StoreError};
+use crate::wire::Links;
+use crate::workflow::Catalog;
+
+/// Sequence numbers of one process life start at `epoch << EPOCH_SHIFT`, so that they grow across
+/// restarts without being stored: room for 2^40 events a life.
+const EPOCH_SHIFT: u32 = 40;
+/// How far ahead stored timers are kept in memory.
+const HORIZON: Millis = Millis::from_secs(60);
+/// How long before the horizon it is moved on.
+const HORIZON_REFILL: Millis = Millis::from_secs(30);
+/// Records of one page of a scan.
+const PAGE: usize = 1_024;
+
+/// What an operator may set about the engine.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// How long an immediate publish keeps its client waiting.
+    pub sync_wait: Millis,
+    /// How late a scheduled post may go out.
+    pub max_lateness: Millis,
+    /// How long an idempotency key is kept at least.
+    pub claim_window: Millis,
+    /// Attempts under way in all.
+    pub slots_max: u32,
+    /// Attempts under way on one platform.
+    pub platform_slots_max: u32,
+    /// Where error pages are.
+    pub links: Links,
+}
+
+/// The instant of a turn, by both clocks, and its share of chance.
+#[derive(Debug, Clone, Copy)]
+pub struct Moment {
+    /// The wall clock: what schedules are made by. It may jump.
+    pub at: Timestamp,
+    /// Time since the process began: what deadlines of attempts under way are made by.
+    pub uptime: Millis,
+    /// Seeds the turn's randomness.
+    pub entropy: u128,
+}
+
+/// What may leave after a turn, because the flush that recorded why is done.
+pub enum Release {
+    /// Carry out this attempt.
+    Call(Call),
+    /// Tell somebody who waits.
+    Tell(Box<dyn FnOnce() + Send>),
+}
+
+impl std::fmt::Debug for Release {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Call(call) => write!(f, "Call({} {})", call.batch.id, call.ix.0),
+            Self::Tell(_) => f.write_str("Tell"),
+        }
+    }
+}
+
+/// How a client is told what became of its submission.
+pub(super) type Teller = Box<dyn FnOnce(Result<Submitted, EngineError>) + Send>;
+
+/// A client that waits for a batch to be answered.
+pub(super) struct Waiting {
+    pub tell: Teller,
+    pub replayed: bool,
+}
+
+/// The engine's state. One thread owns it.
+pub struct Core {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) catalog: Arc<Catalog>,
+    pub(super) options: Options,
+    pub(super) epoch: u64,
+    seq: u64,
+    pub(super) ulids: UlidFactory,
+    pub(super) hot: BTreeMap<BatchId, Arc<Batch>>,
+    pub(super) alarms: Alarms,
+    horizon: Timestamp,
+    pub(super) lanes: Lanes,
+    pub(super) deadlines: BTreeMap<(BatchId, TargetIx), Millis>,
+    pub(super) waiters: BTreeMap<BatchId, Vec<Waiting>>,
+    pub(super) drains: Vec<Ticket<()>>,
+    pub(super) draining: bool,
+    pub(super) releases: Vec<Release>,
+    pub(super) dirty: bool,
+    pub(super) moment: Moment,
+    entropy_drawn: u64,
+    last_turn: Timestamp,
+}
+
+impl Core {
+    /// Takes over what the store holds, as process life `epoch`.
+    ///
+    /// # Errors
+    /// What the store said.
+    pub fn open(
+        store: Arc<dyn Store>,
+        catalog: Arc<Catalog>,
+        options: Options,
+        epoch: u64,
+        moment: Moment,
+    ) -> Result<Self, StoreError> {
+        let lanes = Lanes::new(options.slots_max, options.platform_slots_max);
+        let newest = store.scan(&Key::FIRST_POST, &Key::LAST_POST, Order::Descending, 1)?;
+        let last = match newest.first() {
+            Some((Key::Post(post), Record::Post(place))) => post.raw().max(place.batch.raw()),
+            _ => 0,
+        };
+        let mut core = Self {
+            store,
+            catalog,
+            options,
+            epoch,
+            seq: epoch << EPOCH_SHIFT,
+            ulids: UlidFactory::above(last),
+            hot: BTreeMap::new(),
+            alarms: Alarms::default(),
+            horizon: moment.at.plus(HORIZON),
+            lanes,
+            deadlines: BTreeMap::new(),
+            waiters: BTreeMap::new(),
+            drains: Vec::new(),
+            draining: false,
+            releases: Vec::new(),
+            dirty: false,
+            moment,
+            entropy_drawn: 0,
+            last_turn: moment.at,
+        };
+        core.adopt_timers()?;
+        Ok(core)
+    }
+
+    /// Runs one turn.
+    ///
+    /// # Errors
+    /// What the store said. The core must not be used again.
+    pub fn turn(
+        &mut self,
+        moment: Moment,
+        inputs: impl IntoIterator<Item = Input>,
+    ) -> Result<Vec<Release>, StoreError> {
+        self.moment = moment;
+        self.entropy_drawn = 0;
+        for input in inputs {
+            self.take(input)?;
+        }
+        self.move_horizon()?;
+        self.ring()?;
+        self.unpark()?;
+        self.hand_out_slots()?;
+        if self.dirty {
+            self.store.flush()?;
+            self.dirty = false;
+        }
+        self.last_turn = moment.at;
+        self.settle_drain();
+        Ok(std::mem::take(&mut self.releases))
+    }
+
+    /// How long the shell may sleep, at most.
+    pub fn idle_for(&self, now: Timestamp) -> Option<Millis> {
+        let refill = self.horizon.minus(HORIZON_REFILL);
+        let next = [self.alarms.earliest(), self.lanes.next_unpark(), Some(refill)];
+        next.into_iter().flatten().min().map(|at| at.since(now))
+    }
+
+    /// Whether a drain has been asked for and nothing is under way any more.
+    pub fn is_drained(&self) -> bool {
+        self.draining && self.lanes.running() == 0
+    }
+
+    /// The process life.
+    pub const fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    pub(super) fn health(&self) -> Health {
+        Health {
+            last_turn: self.last_turn,
+            next_timer: self.alarms.earliest(),
+            running: self.lanes.running(),
+            ready: self.lanes.ready(),
+            hot: self.hot.len(),
+        }
+    }
+
+    pub(super) fn stamp(&mut self) -> Stamp {
+        self.seq += 1;
+        let entropy = self.draw();
+        Stamp { seq: self.seq, at: self.moment.at, entropy, epoch: self.epoch }
+    }
+
+    /// The next number of the turn's random sequence (splitmix64 over the turn's seed).
+    pub(super) fn draw(&mut self) -> u64 {
+        self.entropy_drawn += 1;
+        let seed = u64::try_from(self.moment.entropy & u128::from(u64::MAX)).unwrap_or(0);
+        let mut z = seed.wrapping_add(self.entropy_drawn.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// Whether stored timers up to this instant are all in memory.
+    pub(super) fn is_near(&self, at: Timestamp) -> bool {
+        at <= self.horizon
+    }
+
+    pub(super) fn tell(&mut self, tell: impl FnOnce() + Send + 'static) {
+        self.releases.push(Release::Tell(Box::new(tell)));
+    }
+
+    /// At start every stored timer is looked at once: batches with an attempt under way are woken
+    /// now, the near ones get an alarm.
+    fn adopt_timers(&mut self) -> Result<(), StoreError> {
+        let now = self.moment.at;
+        let mut from = Key::Timer(Timestamp::from_millis(i64::MIN), BatchId::from_raw(0));
+        loop {
+            let page = self.store.scan(&from, &Key::LAST_TIMER, Order::Ascending, PAGE)?;
+            for (key, record) in &page {
+                if let (Key::Timer(at, batch), Record::Timer(timer)) = (key, record) {
+                    let at = if timer.running { now } else { *at };
+                    if self.is_near(at) {
+                        self.alarms.set(*batch, Some(at));
+                    }
+                }
+            }
+            match page.last() {
+                Some((Key::Timer(at, batch), _)) if page.len() == PAGE => {
+                    from = Key::timer_after(*at, *batch);
+                }
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    fn move_horizon(&mut self) -> Result<(), StoreError> {
+        let now = self.moment.at;
+        if now.plus(HORIZON_REFILL) <= self.horizon {
+            return Ok(());
+        }
+        let mut from = Key::Timer(self.horizon, BatchId::from_raw(0));
+        let horizon = now.plus(HORIZON);
+        let to = Key::Timer(horizon, BatchId::from_raw(u128::MAX));
+        loop {
+            let page = self.store.scan(&from, &to, Order::Ascending, PAGE)?;
+            for (key, _) in &page {
+                if let Key::Timer(at, batch) = key
+                    && !self.alarms.has(*batch)
+                    && !self.hot.contains_key(batch)
+                {
+                    self.alarms.set(*batch, Some(*at));
+                }
+            }
+            match page.last() {
+                Some((Key::Timer(at, batch), _)) if page.len() == PAGE => {
+                    from = Key::timer_after(*at, *batch);
+                }
+                _ => break,
+            }
+        }
+        self.horizon = horizon;
+        Ok(())
+    }
+
+    fn unpark(&mut self) -> Result<(), StoreError> {
+        let mut over: BTreeSet<AccountId> = BTreeSet::new();
+        while let Some(account) = self.lanes.unpark(self.moment.at) {
+            over.insert(account);
+        }
+        for account in over {
+            self.store.commit(self.epoch, &[crate::store::Write::Delete(Key::Park(account))])?;
+            self.dirty = true;
+        }
+        Ok(())
+    }
+
+    fn settle_drain(&mut self) {
+        if self.is_drained() {
+            for ticket in std::mem::take(&mut self.drains) {
+                self.tell(move || {
+                    let _ = ticket.send(());
+                });
+            }
+        }
+    }
+}

@@ -1,0 +1,296 @@
+//! What arrives in the mailbox.
+
+use super::core::{Core, Teller, Waiting};
+use super::handle::{Input, Ticket};
+use super::interface::{Claim, EngineError, Report, Submission, Submitted, WriteError};
+use crate::machine::{self, Draft, DraftTarget, Refusal};
+use crate::model::{BatchId, Event, PostId, TargetIx};
+use crate::store::{ClaimRecord, ClaimState, Key, PostPlace, Record, StoreError, Write};
+use crate::wire::Reply;
+
+fn teller(ticket: Ticket<Result<Submitted, EngineError>>) -> Teller {
+    Box::new(move |answer| {
+        let _ = ticket.send(answer);
+    })
+}
+
+/// What a claim comes to when it is looked up.
+enum Claimed {
+    /// Nobody holds it; these writes clear an expired one away.
+    Free(Vec<Write>),
+    /// Its reply is decided.
+    Replied(Reply),
+    /// Its batch is still to be answered.
+    Running(BatchId),
+    /// It is bound to another body.
+    Mismatch,
+}
+
+impl Core {
+    /// Takes one input.
+    pub(super) fn take(&mut self, input: Input) -> Result<(), StoreError> {
+        match input {
+            Input::Submit(submission, ticket) => self.submit(*submission, teller(ticket)),
+            Input::Remember(claim, reply, ticket) => {
+                self.remember_reply(claim, reply, teller(ticket))
+            }
+            Input::Peek(claim, ticket) => self.peek(claim, ticket),
+            Input::Change(post, change, ticket) => {
+                let answer = self.change(post, change)?;
+                self.tell(move || {
+                    let _ = ticket.send(answer);
+                });
+                Ok(())
+            }
+            Input::Reported { batch, ix, number, epoch, report } => {
+                self.reported(batch, ix, number, epoch, report)
+            }
+            Input::Write { expect, writes, ticket } => {
+                let answer = self.write(&expect, &writes)?;
+                self.tell(move || {
+                    let _ = ticket.send(answer);
+                });
+                Ok(())
+            }
+            Input::RemoveAccount(account, ticket) => {
+                let found = self.remove_account(account)?;
+                self.tell(move || {
+                    let _ = ticket.send(Ok(found));
+                });
+                Ok(())
+            }
+            Input::Health(ticket) => {
+                let health = self.health();
+                self.tell(move || {
+                    let _ = ticket.send(health);
+                });
+                Ok(())
+            }
+            Input::Drain(ticket) => {
+                self.draining = true;
+                self.drains.push(ticket);
+                Ok(())
+            }
+        }
+    }
+
+    fn submit(&mut self, submission: Submission, tell: Teller) -> Result<(), StoreError> {
+        let mut extra = Vec::new();
+        if let Some(claim) = submission.claim {
+            match self.claimed(claim)? {
+                Claimed::Free(writes) => extra = writes,
+                taken => {
+                    self.join(taken, tell);
+                    return Ok(());
+                }
+            }
+        }
+        if self.draining {
+            self.tell(move || tell(Err(EngineError::Stopping)));
+            return Ok(());
+        }
+        self.accept(submission, extra, tell)
+    }
+
+    /// Makes the batch: one commit with the claim, the journal, the timer and the indexes.
+    fn accept(
+        &mut self,
+        submission: Submission,
+        mut extra: Vec<Write>,
+        tell: Teller,
+    ) -> Result<(), StoreError> {
+        let claim = submission.claim;
+        let draft = self.draft(submission);
+        let id = draft.id;
+        for (ix, target) in (0u8..).map(TargetIx).zip(&draft.targets) {
+            let place = PostPlace { batch: id, ix };
+            extra.push(Write::Put(Key::Post(target.post), Record::Post(place)));
+        }
+        if let Some(claim) = claim {
+            extra.extend(self.claim_writes(claim, Some(id), ClaimState::Running));
+        }
+        // The reply may be decided by the accepting commit itself: whoever waits must be known.
+        self.waiters.insert(id, vec![Waiting { tell, replayed: false }]);
+        let problem = match machine::draft(draft, &self.catalog) {
+            Err(refusal) => EngineError::Refused(refusal.to_string()),
+            Ok(batch) => match self.apply(id, vec![Event::Accepted(Box::new(batch))], extra) {
+                Ok(Ok(_)) => return Ok(()),
+                Ok(Err(refusal)) => EngineError::Refused(refusal.to_string()),
+                Err(StoreError::TooLarge { bytes, max }) => EngineError::TooLarge(format!(
+                    "the request needs {bytes} bytes in one commit, at most {max}"
+                )),
+                Err(other) => return Err(other),
+            },
+        };
+        for waiting in self.waiters.remove(&id).unwrap_or_default() {
+            let problem = problem.clone();
+            self.tell(move || (waiting.tell)(Err(problem)));
+        }
+        Ok(())
+    }
+
+    fn draft(&mut self, submission: Submission) -> Draft {
+        let at = self.moment.at;
+        let entropy = u128::from(self.draw()) << 64 | u128::from(self.draw());
+        let id = BatchId::from_raw(self.ulids.next(at, entropy));
+        let targets = submission
+            .targets
+            .into_iter()
+            .map(|target| DraftTarget {
+                post: PostId::from_raw(self.ulids.next(at, 0)),
+                account: target.account,
+                profile: target.profile,
+                platform: target.platform,
+                definition: target.definition,
+                content: target.content,
+                warnings: target.warnings,
+            })
+            .collect();
+        Draft {
+            id,
+            at,
+            request_id: submission.request_id,
+            key: submission.key,
+            claim: submission.claim.map(|claim| claim.id),
+            scheduled_at: submission.scheduled_at,
+            reply_by: at.plus(self.options.sync_wait),
+            contents: submission.contents,
+            targets,
+        }
+    }
+
+    fn claim_writes(&self, claim: Claim, batch: Option<BatchId>, state: ClaimState) -> [Write; 2] {
+        let created_at = self.moment.at;
+        let expires_at = created_at.plus(self.options.claim_window);
+        let fingerprint = claim.fingerprint;
+        let record = ClaimRecord { fingerprint, created_at, expires_at, batch, state };
+        [
+            Write::Put(Key::Claim(claim.id), Record::Claim(record)),
+            Write::Put(Key::ClaimExpiry(expires_at, claim.id), Record::Mark),
+        ]
+    }
+
+    fn claimed(&self, claim: Claim) -> Result<Claimed, StoreError> {
+        let Some(Record::Claim(record)) = self.store.get(&Key::Claim(claim.id))? else {
+            return Ok(Claimed::Free(Vec::new()));
+        };
+        if record.expires_at <= self.moment.at && !self.lives(record.batch)? {
+            let stale = Key::ClaimExpiry(record.expires_at, claim.id);
+            return Ok(Claimed::Free(vec![Write::Delete(stale)]));
+        }
+        if record.fingerprint != claim.fingerprint {
+            return Ok(Claimed::Mismatch);
+        }
+        Ok(match (record.state, record.batch) {
+            (ClaimState::Replied { status, body }, _) => Claimed::Replied(Reply { status, body }),
+            (ClaimState::Running, Some(batch)) => Claimed::Running(batch),
+            (ClaimState::Running, None) => Claimed::Free(Vec::new()),
+        })
+    }
+
+    fn lives(&self, batch: Option<BatchId>) -> Result<bool, StoreError> {
+        let Some(id) = batch else { return Ok(false) };
+        Ok(self.load(id)?.is_some_and(|batch| !batch.is_settled()))
+    }
+
+    /// Answers from a claim that is taken: now, or when its batch is answered.
+    fn join(&mut self, taken: Claimed, tell: Teller) {
+        match taken {
+            Claimed::Replied(reply) => {
+                let answer = Submitted { reply, replayed: true };
+                self.tell(move || tell(Ok(answer)));
+            }
+            Claimed::Running(batch) => {
+                let waiting = Waiting { tell, replayed: true };
+                self.waiters.entry(batch).or_default().push(waiting);
+            }
+            Claimed::Mismatch | Claimed::Free(_) => {
+                self.tell(move || tell(Err(EngineError::Mismatch)));
+            }
+        }
+    }
+
+    fn peek(
+        &mut self,
+        claim: Claim,
+        ticket: Ticket<Result<Option<Submitted>, EngineError>>,
+    ) -> Result<(), StoreError> {
+        match self.claimed(claim)? {
+            Claimed::Free(_) => self.tell(move || {
+                let _ = ticket.send(Ok(None));
+            }),
+            taken => self.join(
+                taken,
+                Box::new(move |answer| {
+                    let _ = ticket.send(answer.map(Some));
+                }),
+            ),
+        }
+        Ok(())
+    }
+
+    fn remember_reply(
+        &mut self,
+        claim: Claim,
+        reply: Reply,
+        tell: Teller,
+    ) -> Result<(), StoreError> {
+        match self.claimed(claim)? {
+            Claimed::Free(mut writes) => {
+                let state = ClaimState::Replied { status: reply.status, body: reply.body.clone() };
+                writes.extend(self.claim_writes(claim, None, state));
+                self.commit(&writes)?;
+                self.tell(move || tell(Ok(Submitted { reply, replayed: false })));
+            }
+            taken => self.join(taken, tell),
+        }
+        Ok(())
+    }
+
+    fn reported(
+        &mut self,
+        batch: BatchId,
+        ix: TargetIx,
+        number: u32,
+        epoch: u64,
+        report: Report,
+    ) -> Result<(), StoreError> {
+        let Report { verdict, exchange } = report;
+        let event = Event::Answered { ix, number, epoch, verdict, exchange };
+        match self.apply(batch, vec![event], vec![])? {
+            Ok(_) => {}
+            Err(Refusal::Stale) => {
+                tracing::info!(batch.id = %batch, attempt = number, "a late report was dropped");
+            }
+            Err(refusal) => {
+                tracing::error!(batch.id = %batch, attempt = number, %refusal, "a report was refused");
+            }
+        }
+        Ok(())
+    }
+
+    fn write(
+        &mut self,
+        expect: &[(Key, Option<Record>)],
+        writes: &[Write],
+    ) -> Result<Result<(), WriteError>, StoreError> {
+        for (key, expected) in expect {
+            if self.store.get(key)? != *expected {
+                return Ok(Err(WriteError::Raced));
+            }
+        }
+        match self.commit(writes) {
+            Err(StoreError::TooLarge { bytes, max }) => {
+                let problem = format!("{bytes} bytes in one commit, at most {max}");
+                Ok(Err(WriteError::Engine(EngineError::TooLarge(problem))))
+            }
+            other => other.map(Ok),
+        }
+    }
+
+    fn commit(&mut self, writes: &[Write]) -> Result<(), StoreError> {
+        self.store.commit(self.epoch, writes)?;
+        self.dirty = true;
+        Ok(())
+    }
+}

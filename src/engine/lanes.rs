@@ -1,0 +1,227 @@
+//! Who may begin next: one lane an account, slots in all, per platform and per account.
+//!
+//! A lane is served in the order its targets became due. A lane whose account rests after a rate
+//! limit, or whose slots are taken, delays nobody but itself.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::model::{AccountId, BatchId, Platform, TargetIx, Timestamp};
+
+/// A target that wants a slot, ordered by when it became due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Waiter {
+    pub since: Timestamp,
+    pub batch: BatchId,
+    pub ix: TargetIx,
+}
+
+#[derive(Debug)]
+struct Lane {
+    platform: Platform,
+    slots: u32,
+    running: u32,
+    waiting: BTreeSet<Waiter>,
+    parked_until: Option<Timestamp>,
+}
+
+impl Lane {
+    fn head(&self) -> Option<Waiter> {
+        let free = self.parked_until.is_none() && self.running < self.slots;
+        if free { self.waiting.first().copied() } else { None }
+    }
+}
+
+/// All lanes.
+#[derive(Debug)]
+pub(super) struct Lanes {
+    slots_max: u32,
+    platform_slots_max: u32,
+    running: u32,
+    by_platform: BTreeMap<Platform, u32>,
+    lanes: BTreeMap<AccountId, Lane>,
+    heads: BTreeSet<(Waiter, AccountId)>,
+    parked: BTreeSet<(Timestamp, AccountId)>,
+    ready: usize,
+}
+
+impl Lanes {
+    /// No lane yet; at most `slots_max` attempts in all and `platform_slots_max` a platform.
+    pub(super) fn new(slots_max: u32, platform_slots_max: u32) -> Self {
+        Self {
+            slots_max,
+            platform_slots_max,
+            running: 0,
+            by_platform: BTreeMap::new(),
+            lanes: BTreeMap::new(),
+            heads: BTreeSet::new(),
+            parked: BTreeSet::new(),
+            ready: 0,
+        }
+    }
+
+    /// Whether the account has a lane.
+    pub(super) fn knows(&self, account: AccountId) -> bool {
+        self.lanes.contains_key(&account)
+    }
+
+    /// Opens the account's lane, or adapts its slots; `parked_until` counts for a new one only.
+    pub(super) fn open(
+        &mut self,
+        account: AccountId,
+        platform: Platform,
+        slots: u32,
+        parked_until: Option<Timestamp>,
+    ) {
+        let before = self.head_of(account);
+        self.lanes.entry(account).or_insert_with(|| Lane {
+            platform,
+            slots,
+            running: 0,
+            waiting: BTreeSet::new(),
+            parked_until,
+        });
+        if let Some(lane) = self.lanes.get_mut(&account) {
+            lane.slots = slots;
+            if let Some(until) = lane.parked_until {
+                self.parked.insert((until, account));
+            }
+        }
+        self.refresh(account, before);
+    }
+
+    /// Puts a target into its lane; putting it in twice is no error.
+    pub(super) fn enter(&mut self, account: AccountId, waiter: Waiter) {
+        let before = self.head_of(account);
+        if let Some(lane) = self.lanes.get_mut(&account)
+            && lane.waiting.insert(waiter)
+        {
+            self.ready += 1;
+        }
+        self.refresh(account, before);
+    }
+
+    /// Takes a target out of its lane.
+    pub(super) fn leave(&mut self, account: AccountId, waiter: Waiter) {
+        self.remove(account, waiter);
+        self.forget_idle(account);
+    }
+
+    fn remove(&mut self, account: AccountId, waiter: Waiter) {
+        let before = self.head_of(account);
+        if let Some(lane) = self.lanes.get_mut(&account)
+            && lane.waiting.remove(&waiter)
+        {
+            self.ready -= 1;
+        }
+        self.refresh(account, before);
+    }
+
+    /// The target that may begin next; it leaves its lane and takes a slot.
+    pub(super) fn next(&mut self) -> Option<(AccountId, Waiter)> {
+        if self.running >= self.slots_max {
+            return None;
+        }
+        let (waiter, account) = self.heads.iter().copied().find(|(_, account)| {
+            let platform = self.lanes.get(account).map(|lane| lane.platform);
+            platform.is_some_and(|platform| {
+                self.by_platform.get(&platform).copied().unwrap_or(0) < self.platform_slots_max
+            })
+        })?;
+        self.remove(account, waiter);
+        self.take(account);
+        Some((account, waiter))
+    }
+
+    /// A slot is free again.
+    pub(super) fn release(&mut self, account: AccountId) {
+        let before = self.head_of(account);
+        if let Some(lane) = self.lanes.get_mut(&account) {
+            lane.running = lane.running.saturating_sub(1);
+            let platform = lane.platform;
+            self.running = self.running.saturating_sub(1);
+            if let Some(count) = self.by_platform.get_mut(&platform) {
+                *count = count.saturating_sub(1);
+            }
+        }
+        self.refresh(account, before);
+        self.forget_idle(account);
+    }
+
+    /// The account rests until then.
+    pub(super) fn park(&mut self, account: AccountId, until: Timestamp) {
+        let before = self.head_of(account);
+        if let Some(lane) = self.lanes.get_mut(&account) {
+            if let Some(old) = lane.parked_until.replace(until) {
+                self.parked.remove(&(old, account));
+            }
+            self.parked.insert((until, account));
+        }
+        self.refresh(account, before);
+    }
+
+    /// Wakes an account whose rest is over by `now`.
+    pub(super) fn unpark(&mut self, now: Timestamp) -> Option<AccountId> {
+        let (until, account) = *self.parked.first()?;
+        if until > now {
+            return None;
+        }
+        self.parked.remove(&(until, account));
+        let before = self.head_of(account);
+        if let Some(lane) = self.lanes.get_mut(&account) {
+            lane.parked_until = None;
+        }
+        self.refresh(account, before);
+        self.forget_idle(account);
+        Some(account)
+    }
+
+    /// When the next rest is over.
+    pub(super) fn next_unpark(&self) -> Option<Timestamp> {
+        self.parked.first().map(|(until, _)| *until)
+    }
+
+    /// Attempts under way.
+    pub(super) fn running(&self) -> usize {
+        usize::try_from(self.running).unwrap_or(usize::MAX)
+    }
+
+    /// Targets that wait for a slot.
+    pub(super) fn ready(&self) -> usize {
+        self.ready
+    }
+
+    fn take(&mut self, account: AccountId) {
+        let before = self.head_of(account);
+        if let Some(lane) = self.lanes.get_mut(&account) {
+            lane.running += 1;
+            self.running += 1;
+            *self.by_platform.entry(lane.platform).or_insert(0) += 1;
+        }
+        self.refresh(account, before);
+    }
+
+    fn head_of(&self, account: AccountId) -> Option<Waiter> {
+        self.lanes.get(&account).and_then(Lane::head)
+    }
+
+    fn refresh(&mut self, account: AccountId, before: Option<Waiter>) {
+        let after = self.head_of(account);
+        if before != after {
+            if let Some(old) = before {
+                self.heads.remove(&(old, account));
+            }
+            if let Some(new) = after {
+                self.heads.insert((new, account));
+            }
+        }
+    }
+
+    fn forget_idle(&mut self, account: AccountId) {
+        let idle = self.lanes.get(&account).is_some_and(|lane| {
+            lane.running == 0 && lane.waiting.is_empty() && lane.parked_until.is_none()
+        });
+        if idle {
+            self.lanes.remove(&account);
+        }
+    }
+}
