@@ -70,7 +70,9 @@ pub struct Server {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Engine {
     /// Attempts under way at once.
-    pub slots_max: u64,
+    pub slots_max: u32,
+    /// Attempts under way at once on one platform.
+    pub platform_slots_max: u32,
     /// How long an immediate publish waits for its outcome.
     pub sync_wait: Millis,
 }
@@ -109,7 +111,7 @@ pub struct Reaching {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RateLimit {
     /// Requests a window; 0 switches the limit off.
-    pub points: u64,
+    pub points: u32,
     /// The window.
     pub window: Millis,
 }
@@ -248,7 +250,8 @@ impl Config {
             data_dir: from.path("data_dir", Some("data"))?.unwrap_or_else(|| "data".into()),
             server: Server::read(from)?,
             engine: Engine {
-                slots_max: from.number("engine.slots_max", 256, 1..=65_536)?,
+                slots_max: slots(from, "engine.slots_max", 256)?,
+                platform_slots_max: slots(from, "engine.platform_slots_max", 128)?,
                 sync_wait: millis(from, "engine.sync_wait_ms", 60_000, 1)?,
             },
             scheduling: Scheduling {
@@ -265,7 +268,7 @@ impl Config {
             upstream: Reaching { allow_private: from.switch("upstream.allow_private", false)? },
             media: Reaching { allow_private: from.switch("media.allow_private", false)? },
             rate_limit: RateLimit {
-                points: from.number("rate_limit.points", 6_000, 0..=u64::from(u32::MAX))?,
+                points: points(from)?,
                 window: millis(from, "rate_limit.window_ms", 60_000, 1_000)?,
             },
             journal: Journal { keep_days: from.number("journal.keep_days", 90, 1..=36_500)? },
@@ -329,6 +332,16 @@ fn millis(
     min: u64,
 ) -> Result<Millis, ConfigError> {
     from.number(key, default, min..=SPAN_MS_MAX).map(Millis)
+}
+
+fn slots(from: &mut Reader, key: &'static str, default: u64) -> Result<u32, ConfigError> {
+    from.number(key, default, 1..=65_536).map(|count| u32::try_from(count).unwrap_or(u32::MAX))
+}
+
+fn points(from: &mut Reader) -> Result<u32, ConfigError> {
+    let all = 0..=u64::from(u32::MAX);
+    let points = from.number("rate_limit.points", 6_000, all)?;
+    Ok(u32::try_from(points).unwrap_or(u32::MAX))
 }
 
 fn public_url(text: &str) -> Option<String> {

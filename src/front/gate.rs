@@ -8,6 +8,7 @@ use std::time::Duration;
 use hyper::Request;
 use hyper::body::Incoming;
 
+use super::drain::Drain;
 use super::pages;
 use super::reply::{self, Answer, Words};
 use super::route::{Route, route};
@@ -41,6 +42,8 @@ pub struct Gate {
     pub sandbox: Option<Arc<SandboxDoor>>,
     /// Answers what needs an API key.
     pub api: Api,
+    /// Lets the API finish before the sandbox closes: what is under way may still need it.
+    pub drain: Arc<Drain>,
 }
 
 impl Gate {
@@ -100,11 +103,17 @@ impl Gate {
             | Route::DescribeConnect(_)
             | Route::CompleteConnect(_)
             | Route::Timeline
-            | Route::Landing(_) => Ok((self.api)(Inbound { id, request }).await),
+            | Route::Landing(_) => Ok(match self.drain.enter() {
+                Some(_pass) => (self.api)(Inbound { id, request }).await,
+                None => self.words.refuse(&reply::stopping(), &id),
+            }),
         }
     }
 
     async fn health(&self) -> Answer {
+        if self.drain.is_draining() {
+            return pages::stopping();
+        }
         let asked = tokio::time::timeout(HEALTH_WAIT, self.engine.health()).await;
         pages::health(asked.ok().and_then(Result::ok), (self.words.now)())
     }

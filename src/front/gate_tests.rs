@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
 
+use super::drain::Drain;
 use super::gate::{Api, Gate};
 use super::house::{House, has, limits, rest};
 use super::reply;
@@ -33,7 +34,7 @@ fn with_api(health: Option<Health>, api: Api) -> House {
                 }
             }
         });
-        Gate { words, engine, sandbox: None, api }.into_service()
+        Gate { words, engine, sandbox: None, api, drain: Arc::default() }.into_service()
     })
 }
 
@@ -44,7 +45,7 @@ fn sandbox(dir: &std::path::Path) -> House {
         let door = SandboxDoor::new(landings, &token, "http://localhost", false);
         let (engine, _) = engine::mailbox();
         let api: Api = Arc::new(|_| Box::pin(async { reply::json(200, "{}") }));
-        Gate { words, engine, sandbox: Some(Arc::new(door)), api }.into_service()
+        Gate { words, engine, sandbox: Some(Arc::new(door)), api, drain: Arc::default() }.into_service()
     })
 }
 
@@ -93,7 +94,7 @@ fn an_engine_that_is_gone_is_not_healthy() {
     let house = House::open(limits(), |words| {
         let (engine, _) = engine::mailbox();
         let api: Api = Arc::new(|_| Box::pin(async { reply::json(200, "{}") }));
-        Gate { words, engine, sandbox: None, api }.into_service()
+        Gate { words, engine, sandbox: None, api, drain: Arc::default() }.into_service()
     });
     has(&get(&house, "/health"), &["HTTP/1.1 503", "unhealthy", "the engine did not answer"]);
 }
@@ -133,6 +134,28 @@ fn a_client_that_hangs_up_changes_nothing() {
     go.send_replace(true);
     ended_heard.blocking_recv().expect("it went on to its end");
     assert_eq!(house.close(), 0);
+}
+
+#[test]
+fn while_it_drains_the_api_is_closed_and_the_sandbox_is_not() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let landings = Landings::open(dir.path(), now()).expect("a log");
+    let drain: Arc<Drain> = Arc::default();
+    let shared = Arc::clone(&drain);
+    let house = House::open(limits(), move |words| {
+        let door = SandboxDoor::new(landings, &Secret::new("token"), "http://localhost", false);
+        let (engine, _) = engine::mailbox();
+        let api: Api = Arc::new(|_| Box::pin(async { reply::json(200, "{}") }));
+        let sandbox = Some(Arc::new(door));
+        Gate { words, engine, sandbox, api, drain: shared }.into_service()
+    });
+    has(&get(&house, "/v1/posts"), &["HTTP/1.1 200"]);
+    drain.begin();
+    let text = house.say(b"GET /v1/posts HTTP/1.1\r\n\r\n");
+    has(&text, &["HTTP/1.1 503", "server.stopping", "retry-after: 2", "connection: close"]);
+    has(&get(&house, "/health"), &["HTTP/1.1 503", "the server is stopping"]);
+    let ask = json!({"post": "post_1", "account": "a", "kind": "post"});
+    has(&post(&house, "token", &ask), &["HTTP/1.1 200"]);
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod body;
 mod gate;
 mod limiter;
 mod pages;
+mod drain;
 mod reply;
 mod roster;
 mod route;
@@ -25,6 +26,7 @@ mod house;
 #[cfg(test)]
 mod server_tests;
 
+pub use drain::{Drain, Pass};
 pub use gate::{Api, Gate, Inbound};
 pub use limiter::{Allowance, Limiter};
 pub use reply::{Answer, Envelope, Words};

@@ -40,11 +40,17 @@ pub fn index(links: &Links) -> Answer {
 pub fn health(health: Option<Health>, now: Timestamp) -> Answer {
     match unhealthy(health, now) {
         None => reply::json(200, r#"{"status":"ok"}"#),
-        Some(reason) => {
-            let body = json!({ "status": "unhealthy", "reason": reason });
-            reply::json(503, body.to_string())
-        }
+        Some(reason) => ailing(&reason),
     }
+}
+
+/// `GET /health` of a server that stops.
+pub fn stopping() -> Answer {
+    ailing("the server is stopping")
+}
+
+fn ailing(reason: &str) -> Answer {
+    reply::json(503, json!({ "status": "unhealthy", "reason": reason }).to_string())
 }
 
 /// Why the engine would not wake a due post, if it would not.

@@ -55,7 +55,7 @@ impl Words {
         if let Some(secs) = fault.retry_after_s {
             answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(secs));
         }
-        if matches!(status, 408 | 413) {
+        if matches!(status, 408 | 413) || fault.rule.as_deref() == Some("server.stopping") {
             // What is left of the body is not read, so nothing can follow on this connection.
             let close = HeaderValue::from_static("close");
             answer.headers_mut().insert(header::CONNECTION, close);
@@ -138,6 +138,15 @@ pub fn full_house() -> Fault {
         .remedy("Try again in a second; the operator may raise server.connections_max.")
         .status(503)
         .retry_after(1)
+}
+
+/// The server is stopping.
+pub fn stopping() -> Fault {
+    Fault::new(Code::InternalError, "The server is stopping; nothing of this request was taken.")
+        .rule("server.stopping")
+        .remedy("Repeat it with the same Idempotency-Key when the server is back.")
+        .status(503)
+        .retry_after(2)
 }
 
 /// What the HTTP parser refuses, by the status it chose.
