@@ -82,7 +82,6 @@ mod tests {
         assert_eq!(drain.under_way(), 0);
     }
 
-
     async fn poll_once<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
         tokio::select! {
             biased;

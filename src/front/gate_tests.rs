@@ -45,7 +45,8 @@ fn sandbox(dir: &std::path::Path) -> House {
         let door = SandboxDoor::new(landings, &token, "http://localhost", false);
         let (engine, _) = engine::mailbox();
         let api: Api = Arc::new(|_| Box::pin(async { reply::json(200, "{}") }));
-        Gate { words, engine, sandbox: Some(Arc::new(door)), api, drain: Arc::default() }.into_service()
+        Gate { words, engine, sandbox: Some(Arc::new(door)), api, drain: Arc::default() }
+            .into_service()
     })
 }
 

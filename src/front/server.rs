@@ -79,7 +79,7 @@ impl Server {
         let mut connections = JoinSet::new();
         loop {
             tokio::select! {
-                _ = stopped.wait_for(|stop| *stop) => break,
+                () = told(&mut stopped) => break,
                 Some(_) = connections.join_next() => {}
                 accepted = self.listener.accept() => match accepted {
                     Ok((stream, _)) => match roster.enter() {
@@ -138,7 +138,7 @@ impl Server {
                         leaving = true;
                         served.as_mut().graceful_shutdown();
                     }
-                    _ = stop.wait_for(|stop| *stop), if !stopping => {
+                    () = told(&mut stop), if !stopping => {
                         stopping = true;
                         seat.dismiss();
                         served.as_mut().graceful_shutdown();
@@ -161,6 +161,11 @@ impl Server {
             now.fetch_sub(1, Ordering::AcqRel);
         });
     }
+}
+
+/// Resolves when the server is to stop, or nobody is left to say so.
+async fn told(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
 }
 
 /// Says why, then reads until the other side closes, so that the words are not lost in a reset.

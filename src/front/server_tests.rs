@@ -109,7 +109,7 @@ fn a_body_over_the_limit_is_refused_even_while_it_is_being_sent() {
         chunked.extend_from_slice(b"\r\n");
     }
     has(&house.say(&chunked), &["HTTP/1.1 413", "body.size_max"]);
-    let fits = format!("POST / HTTP/1.1\r\nconnection: close\r\ncontent-length: 1000\r\n\r\n");
+    let fits = "POST / HTTP/1.1\r\nconnection: close\r\ncontent-length: 1000\r\n\r\n";
     has(&house.say(&[fits.as_bytes(), &big[..1_000]].concat()), &["HTTP/1.1 200", "xxxx"]);
 }
 

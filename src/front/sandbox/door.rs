@@ -78,7 +78,7 @@ impl SandboxDoor {
 
     /// `POST /sandbox/v1/uploads`: hashes the bytes and forgets them.
     pub async fn upload(&self, headers: &HeaderMap, body: Incoming) -> Answer {
-        if let Err(refusal) = self.authorize(headers) {
+        if let Some(refusal) = self.refusal(headers) {
             return refusal;
         }
         let mut hashing = Context::new(&SHA256);
@@ -97,7 +97,7 @@ impl SandboxDoor {
     /// # Errors
     /// `HangUp` where the asked-for fault is silence.
     pub async fn post(&self, headers: &HeaderMap, body: Incoming) -> Result<Answer, HangUp> {
-        if let Err(refusal) = self.authorize(headers) {
+        if let Some(refusal) = self.refusal(headers) {
             return Ok(refusal);
         }
         let held = match self.bodies.read(body).await {
@@ -122,7 +122,7 @@ impl SandboxDoor {
     /// `GET /sandbox/v1/posts?account=&since=`: an account's own timeline, for reading back. It
     /// shows no id and no key of ours.
     pub async fn posts(&self, headers: &HeaderMap, query: Option<&str>) -> Answer {
-        if let Err(refusal) = self.authorize(headers) {
+        if let Some(refusal) = self.refusal(headers) {
             return refusal;
         }
         let (mut account, mut since) = (None, Ok(Timestamp::from_millis(0)));
@@ -186,16 +186,17 @@ impl SandboxDoor {
         self.landings.land(draft, &self.base).await
     }
 
-    fn authorize(&self, headers: &HeaderMap) -> Result<(), Answer> {
+    /// The refusal, unless the caller proves itself.
+    fn refusal(&self, headers: &HeaderMap) -> Option<Answer> {
         let token = headers
             .get(header::AUTHORIZATION)
             .and_then(|value| value.to_str().ok())
             .and_then(|value| value.strip_prefix("Bearer "));
         // Hashes are compared, so that the time taken tells nothing about the token.
         if token.is_some_and(|token| hash(token) == self.token) {
-            return Ok(());
+            return None;
         }
-        Err(error(401, "unauthorized", "this door is for the server's own engine"))
+        Some(error(401, "unauthorized", "this door is for the server's own engine"))
     }
 }
 
