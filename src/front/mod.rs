@@ -10,6 +10,7 @@
 mod body;
 mod gate;
 mod limiter;
+pub mod timeline;
 mod pages;
 mod drain;
 mod reply;

@@ -13,6 +13,9 @@ use super::reply::{self, Words};
 use super::server::{HangUp, Limits, Service};
 use crate::model::Millis;
 
+/// More than two sockets buffer between them.
+const BIG: usize = 32 << 20;
+
 /// A server that echoes.
 struct House {
     house: house::House,
@@ -65,6 +68,12 @@ fn echo(
             let id = words.request_id(request.headers());
             match request.uri().path() {
                 "/hang-up" => return Err(HangUp),
+                "/big" => {
+                    let _ = arrived.send(());
+                    let mut answer = reply::json(200, vec![b'x'; BIG]);
+                    words.sign(&mut answer, &id);
+                    return Ok(answer);
+                }
                 "/hold" => {
                     let _ = arrived.send(());
                     let _ = go.wait_for(|go| *go).await;
@@ -239,4 +248,15 @@ fn a_stop_does_not_wait_for_ever() {
     house.arrived.blocking_recv().expect("it arrived");
     assert_eq!(house.house.close(), 1);
     assert_eq!(rest(&mut busy), "");
+}
+
+#[test]
+fn a_client_that_does_not_read_is_given_up() {
+    let mut house = House::open(Limits { idle_timeout: Millis(50), ..limits() });
+    let mut deaf = house.connect();
+    deaf.write_all(b"GET /big HTTP/1.1\r\n\r\n").expect("open");
+    house.arrived.blocking_recv().expect("it arrived");
+    // The stop would wait a minute for this connection, were it not given up.
+    assert_eq!(house.house.close(), 0);
+    assert!(rest(&mut deaf).len() < BIG, "the answer cannot have arrived whole");
 }
