@@ -68,7 +68,8 @@ pub enum AppError {
     System(#[from] std::io::Error),
     /// The engine ended while the server ran.
     #[error(
-        "the engine stopped: {0}; nothing that was confirmed is lost: make room or repair, then start again"
+        "the engine stopped: {0}; nothing that was confirmed is lost: \
+         make room or repair, then start again"
     )]
     Engine(String),
 }

@@ -32,7 +32,8 @@ pub enum SandboxError {
     },
     /// A line before the last holds no landing.
     #[error(
-        "read the landings log: line {line} holds no landing: {problem}; restore a backup or move the file away"
+        "read the landings log: line {line} holds no landing: {problem}; \
+         restore a backup or move the file away"
     )]
     Corrupt {
         /// The line, from 1.
