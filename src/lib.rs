@@ -21,3 +21,6 @@ pub mod admission;
 
 pub mod cli;
 pub mod front;
+
+pub mod app;
+pub mod config;

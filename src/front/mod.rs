@@ -1,1 +1,35 @@
-//! The room `front`.
+//! The HTTP door: a server with limits, a router of one screen, and the platform's side of the
+//! sandbox.
+//!
+//! Words: a *route* is method and path as one value; a *seat* is the place of one connection; a
+//! *turn* of a seat is one request under way; to *turn away* is to answer 503 without reading.
+//!
+//! Deliberately absent: decisions. Whether a request may come in is `admission`'s to say; a
+//! handler owns nothing but a waiter, so a client that hangs up changes nothing.
+
+mod body;
+mod gate;
+mod limiter;
+pub mod timeline;
+mod pages;
+mod drain;
+mod reply;
+mod roster;
+mod route;
+pub mod sandbox;
+mod server;
+mod socket;
+
+#[cfg(test)]
+mod gate_tests;
+#[cfg(test)]
+mod house;
+#[cfg(test)]
+mod server_tests;
+
+pub use drain::{Drain, Pass};
+pub use gate::{Api, Gate, Inbound};
+pub use limiter::{Allowance, Limiter};
+pub use reply::{Answer, Envelope, Words};
+pub use route::{Route, route};
+pub use server::{Answering, HangUp, Limits, Server, Service};

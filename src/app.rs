@@ -1,0 +1,381 @@
+//! The wiring: the only place with a real clock, real dice, a real disk and a real socket.
+//!
+//! Starting goes in one order, each line needing the one before: settings, data folder, log, open
+//! files, store, process life, socket, sandbox, engine, door. Stopping goes backwards: the API
+//! closes and finishes, the engine drains, the socket closes last, because what the engine is
+//! doing may still need the sandbox behind it.
+
+use std::io::{IsTerminal, Write};
+use std::net::SocketAddr;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use ring::rand::{SecureRandom, SystemRandom};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{oneshot, watch};
+
+use crate::cli::ServeOptions;
+use crate::config::{Config, ConfigError, LogFormat};
+use crate::engine::{self, Carry, Clocks, Core};
+use crate::front::sandbox::{Landings, SandboxDoor, SandboxError};
+use crate::front::{Api, Drain, Gate, Limits, Server, Words};
+use crate::model::{Dice, Now, Secret, Timestamp};
+use crate::store::{Sled, Store, StoreError};
+use crate::wire::Links;
+use crate::workflow::Catalog;
+
+/// The store refused while the server ran; what is on disk holds, and the next start goes on.
+const EXIT_STORE: u8 = 70;
+/// Descriptors beside one a connection: the store's, the log's, media, calls to platforms.
+const DESCRIPTORS_BESIDE: u64 = 1_024;
+
+/// Why the server did not start, or had to stop. Reads after "fanfare:".
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// The settings do not hold.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A file or folder of ours cannot be used.
+    #[error("{op} {path}: {problem}")]
+    File {
+        /// What was being done.
+        op: &'static str,
+        /// To what.
+        path: String,
+        /// What the system said.
+        problem: std::io::Error,
+    },
+    /// The address cannot be listened on.
+    #[error("listen on {address}: {problem}; choose another with --listen")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        problem: std::io::Error,
+    },
+    /// The store cannot be opened.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The sandbox's log cannot be opened.
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
+    /// The system has no thread, signal handler or randomness for us.
+    #[error("start: {0}")]
+    System(#[from] std::io::Error),
+    /// The engine ended while the server ran.
+    #[error(
+        "the engine stopped: {0}; nothing that was confirmed is lost: \
+         make room or repair, then start again"
+    )]
+    Engine(String),
+}
+
+/// Runs the server until it is told to stop. Exit codes: 0 drained, 1 not started, 70 the store
+/// refused while it ran.
+pub fn serve(options: ServeOptions) -> ExitCode {
+    match start(&options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // The log may be what failed, so this goes to standard error plainly.
+            let _ = writeln!(std::io::stderr(), "fanfare: {error}");
+            match error {
+                AppError::Engine(_) => ExitCode::from(EXIT_STORE),
+                _ => ExitCode::FAILURE,
+            }
+        }
+    }
+}
+
+fn start(options: &ServeOptions) -> Result<(), AppError> {
+    let config = Config::load(options.config.as_deref(), std::env::vars(), &options.settings)?;
+    make_private_folder(&config.data_dir)?;
+    start_log(&config);
+    let connections_max = raise_open_files(config.server.connections_max);
+    let store = Arc::new(Sled::open(&config.data_dir.join("store"))?);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let outcome = runtime.block_on(run(&config, connections_max, store));
+    // Attempts still under way are given up here; the next start takes them up from the journal.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    outcome
+}
+
+async fn run(config: &Config, connections_max: usize, store: Arc<Sled>) -> Result<(), AppError> {
+    let clocks = clocks();
+    let epoch = store.begin_epoch()?;
+    let listener = listen(config.server.listen).await?;
+    let address = listener.local_addr()?;
+    let own_base = own_base(address);
+    let links = Links { base: public_base(config, address) };
+    let words = Arc::new(Words {
+        links: links.clone(),
+        now: Arc::clone(&clocks.now),
+        dice: Arc::clone(&clocks.dice),
+        ceiling: config.rate_limit.points,
+        envelope,
+    });
+
+    let sandbox_token = Secret::new(random_hex(&clocks.dice));
+    let sandbox = open_sandbox(config, &clocks.now, &sandbox_token, &own_base)?;
+    let carry: Carry = not_wired();
+    let (engine, stopped) = start_engine(config, &clocks, store, epoch, links, carry)?;
+    let drain: Arc<Drain> = Arc::default();
+    let gate = Gate {
+        words: Arc::clone(&words),
+        engine: engine.clone(),
+        sandbox,
+        api: no_api(&words),
+        drain: Arc::clone(&drain),
+    };
+    let (stop, stopping) = watch::channel(false);
+    let limits = limits(config, connections_max);
+    let server = Server { listener, limits, words, service: gate.into_service() };
+    let served = tokio::spawn(server.run(stopping));
+    // Before anybody is told where we are: a signal from then on drains.
+    let mut signals = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    announce(config, &own_base)?;
+
+    let ended = tokio::select! {
+        _ = signals.0.recv() => Ok(()),
+        _ = signals.1.recv() => Ok(()),
+        ended = stopped => Err(AppError::Engine(ended.unwrap_or_else(|_| "it panicked".into()))),
+    };
+    if ended.is_ok() {
+        stop_gently(config, &drain, &engine).await;
+    }
+    stop.send_replace(true);
+    let _ = served.await;
+    let _ = std::fs::remove_file(config.data_dir.join("listen"));
+    ended
+}
+
+/// Closes the API, lets it finish, then lets the engine finish.
+async fn stop_gently(config: &Config, drain: &Drain, engine: &engine::Handle) {
+    let patience = config.server.drain_timeout.as_duration();
+    tracing::info!(under_way = drain.under_way(), "stopping");
+    if tokio::time::timeout(patience, drain.finish()).await.is_err() {
+        tracing::warn!(under_way = drain.under_way(), "requests did not finish in time");
+    }
+    match tokio::time::timeout(patience, engine.drain()).await {
+        Ok(Ok(())) => tracing::info!("stopped; everything is on disk"),
+        Ok(Err(error)) => tracing::warn!(%error, "the engine had stopped already"),
+        Err(_) => tracing::warn!("attempts did not finish in time; the next start takes them up"),
+    }
+}
+
+/// Starts the engine's thread; the receiver hears why it ended.
+fn start_engine(
+    config: &Config,
+    clocks: &Clocks,
+    store: Arc<dyn Store>,
+    epoch: u64,
+    links: Links,
+    carry: Carry,
+) -> Result<(engine::Handle, oneshot::Receiver<String>), AppError> {
+    let options = engine::Options {
+        sync_wait: config.engine.sync_wait,
+        max_lateness: config.scheduling.max_lateness,
+        claim_window: config.idempotency.window,
+        slots_max: config.engine.slots_max,
+        platform_slots_max: config.engine.platform_slots_max,
+        links,
+    };
+    let catalog = Arc::new(Catalog::default());
+    let core = Core::open(store, catalog, options, epoch, clocks.moment())?;
+    let (handle, mailbox) = engine::mailbox();
+    let runtime = tokio::runtime::Handle::current();
+    let thread = engine::spawn(core, mailbox, handle.clone(), carry, clocks.clone(), runtime)?;
+    let (ended, hears) = oneshot::channel();
+    std::thread::Builder::new().name("engine-watch".into()).spawn(move || {
+        let why = match thread.join() {
+            Ok(Ok(())) => "it was drained".to_owned(),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "it panicked".to_owned(),
+        };
+        // Nobody listens any more when the drain was ours.
+        let _ = ended.send(why);
+    })?;
+    Ok((handle, hears))
+}
+
+fn open_sandbox(
+    config: &Config,
+    now: &Now,
+    token: &Secret,
+    own_base: &str,
+) -> Result<Option<Arc<SandboxDoor>>, AppError> {
+    if !config.sandbox.enabled {
+        return Ok(None);
+    }
+    let landings = Landings::open(&config.data_dir.join("sandbox"), Arc::clone(now))?;
+    let door = SandboxDoor::new(landings, token, own_base, config.sandbox.allow_crash);
+    Ok(Some(Arc::new(door)))
+}
+
+fn clocks() -> Clocks {
+    let random = SystemRandom::new();
+    Clocks {
+        now: Arc::new(|| {
+            let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+            let millis = since.map_or(0, |since| since.as_millis());
+            Timestamp::from_millis(i64::try_from(millis).unwrap_or(i64::MAX))
+        }),
+        dice: Arc::new(move || {
+            let mut bytes = [0; 16];
+            random.fill(&mut bytes).expect("the system gives randomness once it has booted");
+            u128::from_be_bytes(bytes)
+        }),
+        started: Instant::now(),
+    }
+}
+
+fn random_hex(dice: &Dice) -> String {
+    format!("{:032x}{:032x}", dice(), dice())
+}
+
+/// Where this process reaches itself: loopback, also when it listens everywhere.
+fn own_base(address: SocketAddr) -> String {
+    let mut own = address;
+    match own.ip() {
+        std::net::IpAddr::V4(ip) if ip.is_unspecified() => own.set_ip([127, 0, 0, 1].into()),
+        std::net::IpAddr::V6(ip) if ip.is_unspecified() => {
+            own.set_ip(std::net::Ipv6Addr::LOCALHOST.into());
+        }
+        _ => {}
+    }
+    format!("http://{own}")
+}
+
+fn public_base(config: &Config, address: SocketAddr) -> String {
+    if config.server.public_url.is_empty() {
+        return own_base(address);
+    }
+    config.server.public_url.clone()
+}
+
+fn limits(config: &Config, connections_max: usize) -> Limits {
+    Limits {
+        connections_max,
+        header_timeout: config.server.header_timeout,
+        idle_timeout: config.server.idle_timeout,
+        drain_timeout: config.server.drain_timeout,
+    }
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, AppError> {
+    TcpListener::bind(address).await.map_err(|problem| AppError::Listen { address, problem })
+}
+
+/// Says where the server is, in words and in `data/listen`.
+fn announce(config: &Config, own_base: &str) -> Result<(), AppError> {
+    write_private(&config.data_dir.join("listen"), &format!("{own_base}\n"))?;
+    say(&format!("listening on {own_base}"));
+    Ok(())
+}
+
+/// One line on standard output. A reader that went away is no reason to stop.
+fn say(line: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+}
+
+/// Raises the limit of open files and gives how many connections fit under what was granted.
+fn raise_open_files(wanted: u64) -> usize {
+    let granted = rlimit::increase_nofile_limit(wanted.saturating_add(DESCRIPTORS_BESIDE))
+        .unwrap_or(DESCRIPTORS_BESIDE);
+    let fits = granted.saturating_sub(DESCRIPTORS_BESIDE).max(granted / 2).min(wanted);
+    if fits < wanted {
+        tracing::warn!(
+            wanted,
+            fits,
+            open_files = granted,
+            "fewer connections than server.connections_max: raise the limit of open files"
+        );
+    }
+    usize::try_from(fits).unwrap_or(usize::MAX)
+}
+
+fn start_log(config: &Config) {
+    // Other crates speak when something is wrong; their day-to-day is not an operator's.
+    let filter = format!("warn,fanfare={}", config.log.level.as_str());
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::new(filter))
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
+    let set = match config.log.format {
+        LogFormat::Text => log.try_init(),
+        LogFormat::Json => log.json().flatten_event(true).try_init(),
+    };
+    // Only a second log in one process is refused, and the first does as well.
+    drop(set);
+}
+
+fn make_private_folder(folder: &Path) -> Result<(), AppError> {
+    std::fs::create_dir_all(folder).map_err(file("make the folder", folder))?;
+    let private = std::fs::Permissions::from_mode(0o700);
+    std::fs::set_permissions(folder, private).map_err(file("close the folder to others", folder))
+}
+
+/// Writes a small file whole, readable by its owner alone.
+fn write_private(path: &Path, text: &str) -> Result<(), AppError> {
+    let mut fresh = path.as_os_str().to_owned();
+    fresh.push(".new");
+    let fresh = PathBuf::from(fresh);
+    let write = || -> std::io::Result<()> {
+        let mut options = std::fs::OpenOptions::new();
+        let mut out = options.write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
+        out.write_all(text.as_bytes())?;
+        out.sync_all()?;
+        std::fs::rename(&fresh, path)
+    };
+    write().map_err(file("write", path))
+}
+
+fn file(op: &'static str, path: &Path) -> impl Fn(std::io::Error) -> AppError {
+    let path = path.display().to_string();
+    move |problem| AppError::File { op, path: path.clone(), problem }
+}
+
+// The three functions below stand in for rooms that are built beside this one; merging them
+// replaces each by one call: `courier::Courier::into_carry`, `front::handlers`, `wire::error_body`.
+
+fn not_wired() -> Carry {
+    use crate::model::{Code, Fault, Verdict};
+    Arc::new(|_| {
+        let fault = Fault::new(Code::InternalError, "This build has no courier.")
+            .rule("server.incomplete")
+            .remedy("Run a build that has every room.");
+        let report =
+            engine::Report { verdict: Verdict::Retry { fault, after: None }, exchange: None };
+        Box::pin(async move { report })
+    })
+}
+
+fn no_api(words: &Arc<Words>) -> Api {
+    use crate::model::{Code, Fault};
+    let words = Arc::clone(words);
+    Arc::new(move |inbound| {
+        let fault = Fault::new(Code::InternalError, "This build has no admission.")
+            .rule("server.incomplete")
+            .remedy("Run a build that has every room.")
+            .status(503);
+        let answer = words.refuse(&fault, &inbound.id);
+        Box::pin(async move { answer })
+    })
+}
+
+fn envelope(fault: &crate::model::Fault, id: &crate::model::RequestId, links: &Links) -> Vec<u8> {
+    serde_json::json!({ "error": {
+        "code": fault.code.as_str(),
+        "message": fault.message,
+        "rule": fault.rule,
+        "remediation": fault.remediation,
+        "docUrl": links.doc_url(fault.code),
+        "requestId": id.as_str(),
+    }})
+    .to_string()
+    .into_bytes()
+}

@@ -1,0 +1,447 @@
+//! Every setting: read from flags, then the environment, then `config.toml`, then defaults.
+//!
+//! `config.toml` documents each key in place. A key that nobody knows is an error that names the
+//! nearest one that exists: a misspelt setting must not be a setting silently left at its default.
+
+mod reader;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use crate::model::Millis;
+use reader::Reader;
+
+/// The file that is read when none is named. It may be missing.
+pub const DEFAULT_FILE: &str = "config.toml";
+
+/// All settings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// The folder of everything that must survive.
+    pub data_dir: PathBuf,
+    /// The HTTP server.
+    pub server: Server,
+    /// The engine.
+    pub engine: Engine,
+    /// Posts with a time.
+    pub scheduling: Scheduling,
+    /// `Idempotency-Key`.
+    pub idempotency: Idempotency,
+    /// The built-in platform.
+    pub sandbox: Sandbox,
+    /// Calls to platforms.
+    pub upstream: Reaching,
+    /// Media fetched from URLs.
+    pub media: Reaching,
+    /// The limit of requests a key.
+    pub rate_limit: RateLimit,
+    /// Journals of settled batches.
+    pub journal: Journal,
+    /// What is logged and how.
+    pub log: Log,
+    /// The folder with definitions that override the built-in ones.
+    pub workflows_dir: Option<PathBuf>,
+}
+
+/// The HTTP server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Server {
+    /// Where it listens; port 0 picks a free one.
+    pub listen: SocketAddr,
+    /// The address clients know it by, without a trailing slash; empty: where it listens.
+    pub public_url: String,
+    /// Bytes of one request body.
+    pub body_bytes_max: u64,
+    /// Bytes of all request bodies in memory at once.
+    pub bodies_bytes_max: u64,
+    /// Open connections.
+    pub connections_max: u64,
+    /// From the first byte of a request to the end of its header.
+    pub header_timeout: Millis,
+    /// For the whole body of a request to arrive.
+    pub body_timeout: Millis,
+    /// For a connection without a request, and for a client that does not read.
+    pub idle_timeout: Millis,
+    /// For requests under way when the server stops.
+    pub drain_timeout: Millis,
+}
+
+/// The engine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Engine {
+    /// Attempts under way at once.
+    pub slots_max: u32,
+    /// Attempts under way at once on one platform.
+    pub platform_slots_max: u32,
+    /// How long an immediate publish waits for its outcome.
+    pub sync_wait: Millis,
+}
+
+/// Posts with a time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scheduling {
+    /// How late a post may still go out.
+    pub max_lateness: Millis,
+}
+
+/// `Idempotency-Key`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Idempotency {
+    /// How long a key is kept at least.
+    pub window: Millis,
+}
+
+/// The built-in platform.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sandbox {
+    /// Whether it is there at all.
+    pub enabled: bool,
+    /// Whether a post may ask it to abort this process.
+    pub allow_crash: bool,
+}
+
+/// Which addresses may be reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reaching {
+    /// Whether private, loopback and link-local ones may.
+    pub allow_private: bool,
+}
+
+/// The limit of requests a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RateLimit {
+    /// Requests a window; 0 switches the limit off.
+    pub points: u32,
+    /// The window.
+    pub window: Millis,
+}
+
+/// Journals of settled batches.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Journal {
+    /// How long they are kept, in days.
+    pub keep_days: u64,
+}
+
+/// What is logged and how.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Log {
+    /// The least important level that is logged.
+    pub level: LogLevel,
+    /// Lines for people or for machines.
+    pub format: LogFormat,
+}
+
+/// How much is logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogLevel {
+    /// What we stopped doing.
+    Error,
+    /// What an operator should look at today.
+    Warn,
+    /// What happens.
+    Info,
+    /// How it happens.
+    Debug,
+    /// All of it.
+    Trace,
+}
+
+impl LogLevel {
+    /// Every level.
+    pub const ALL: [Self; 5] = [Self::Error, Self::Warn, Self::Info, Self::Debug, Self::Trace];
+
+    /// Its name in the file.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
+}
+
+/// How a log line is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Why there are no settings.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// The named file cannot be read.
+    #[error("read settings: {path}: {problem}")]
+    File {
+        /// The file.
+        path: String,
+        /// What the system said.
+        problem: String,
+    },
+    /// The file is no TOML.
+    #[error("read settings: {path}: {problem}")]
+    Syntax {
+        /// The file.
+        path: String,
+        /// Where and what.
+        problem: String,
+    },
+    /// A key that does not exist.
+    #[error("read settings: unknown key {key} in {source_name}{}", hint(.nearest.as_deref()))]
+    Unknown {
+        /// The key.
+        key: String,
+        /// Where it stands.
+        source_name: String,
+        /// The key that was probably meant.
+        nearest: Option<String>,
+    },
+    /// A value of the wrong kind.
+    #[error("read settings: {key} = {value} in {source_name}: expected {expected}")]
+    Wrong {
+        /// The key.
+        key: String,
+        /// Where it stands.
+        source_name: String,
+        /// The value.
+        value: String,
+        /// What it should be.
+        expected: String,
+    },
+}
+
+fn hint(nearest: Option<&str>) -> String {
+    nearest.map(|key| format!("; did you mean {key}?")).unwrap_or_default()
+}
+
+impl Config {
+    /// Reads the settings: `flags` (dotted keys with their values) over `env` over the file.
+    /// Without a named file, `config.toml` in the working folder is read if it is there.
+    ///
+    /// # Errors
+    /// See `ConfigError`.
+    pub fn load(
+        file: Option<&Path>,
+        env: impl Iterator<Item = (String, String)>,
+        flags: &[(String, String)],
+    ) -> Result<Self, ConfigError> {
+        let path = file.unwrap_or(Path::new(DEFAULT_FILE));
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => Some(text),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && file.is_none() => None,
+            Err(error) => {
+                let (path, problem) = (path.display().to_string(), error.to_string());
+                return Err(ConfigError::File { path, problem });
+            }
+        };
+        let mut reader = Reader::new(path, text.as_deref(), env, flags)?;
+        let config = Self::read(&mut reader)?;
+        reader.finish()?;
+        Ok(config)
+    }
+
+    fn read(from: &mut Reader) -> Result<Self, ConfigError> {
+        Ok(Self {
+            data_dir: from.path("data_dir", Some("data"))?.unwrap_or_else(|| "data".into()),
+            server: Server::read(from)?,
+            engine: Engine {
+                slots_max: slots(from, "engine.slots_max", 256)?,
+                platform_slots_max: slots(from, "engine.platform_slots_max", 128)?,
+                sync_wait: millis(from, "engine.sync_wait_ms", 60_000, 1)?,
+            },
+            scheduling: Scheduling {
+                max_lateness: millis(from, "scheduling.max_lateness_ms", 86_400_000, 0)?,
+            },
+            idempotency: Idempotency {
+                // The contract promises a day; less would break it.
+                window: millis(from, "idempotency.window_ms", 86_400_000, 86_400_000)?,
+            },
+            sandbox: Sandbox {
+                enabled: from.switch("sandbox.enabled", true)?,
+                allow_crash: from.switch("sandbox.allow_crash", false)?,
+            },
+            upstream: Reaching { allow_private: from.switch("upstream.allow_private", false)? },
+            media: Reaching { allow_private: from.switch("media.allow_private", false)? },
+            rate_limit: RateLimit {
+                points: points(from)?,
+                window: millis(from, "rate_limit.window_ms", 60_000, 1_000)?,
+            },
+            journal: Journal { keep_days: from.number("journal.keep_days", 90, 1..=36_500)? },
+            log: Log {
+                level: from.text(
+                    "log.level",
+                    LogLevel::Info,
+                    "error, warn, info, debug or trace",
+                    |text| LogLevel::ALL.into_iter().find(|level| level.as_str() == text),
+                )?,
+                format: from.text(
+                    "log.format",
+                    LogFormat::Text,
+                    "text or json",
+                    |text| match text {
+                        "text" => Some(LogFormat::Text),
+                        "json" => Some(LogFormat::Json),
+                        _ => None,
+                    },
+                )?,
+            },
+            workflows_dir: from.path("workflows.dir", None)?,
+        })
+    }
+}
+
+impl Server {
+    fn read(from: &mut Reader) -> Result<Self, ConfigError> {
+        let loopback = SocketAddr::from(([127, 0, 0, 1], 3000));
+        Ok(Self {
+            listen: from.text(
+                "server.listen",
+                loopback,
+                "an address with a port, such as \"127.0.0.1:3000\"",
+                |text| text.parse().ok(),
+            )?,
+            public_url: from.text(
+                "server.public_url",
+                String::new(),
+                "a URL that begins with http:// or https://, or nothing",
+                public_url,
+            )?,
+            body_bytes_max: from.number("server.body_bytes_max", 64 << 20, 1_024..=1 << 30)?,
+            bodies_bytes_max: from.number("server.bodies_bytes_max", 512 << 20, 1_024..=1 << 40)?,
+            connections_max: from.number("server.connections_max", 12_000, 1..=1_000_000)?,
+            header_timeout: millis(from, "server.header_timeout_ms", 10_000, 1)?,
+            body_timeout: millis(from, "server.body_timeout_ms", 60_000, 1)?,
+            idle_timeout: millis(from, "server.idle_timeout_ms", 60_000, 1)?,
+            drain_timeout: millis(from, "server.drain_timeout_ms", 30_000, 0)?,
+        })
+    }
+}
+
+/// The longest span of a setting: ten years. Beyond it, sums with instants could overflow.
+const SPAN_MS_MAX: u64 = 10 * 365 * 24 * 3_600 * 1_000;
+
+fn millis(
+    from: &mut Reader,
+    key: &'static str,
+    default: u64,
+    min: u64,
+) -> Result<Millis, ConfigError> {
+    from.number(key, default, min..=SPAN_MS_MAX).map(Millis)
+}
+
+fn slots(from: &mut Reader, key: &'static str, default: u64) -> Result<u32, ConfigError> {
+    from.number(key, default, 1..=65_536).map(|count| u32::try_from(count).unwrap_or(u32::MAX))
+}
+
+fn points(from: &mut Reader) -> Result<u32, ConfigError> {
+    let all = 0..=u64::from(u32::MAX);
+    let points = from.number("rate_limit.points", 6_000, all)?;
+    Ok(u32::try_from(points).unwrap_or(u32::MAX))
+}
+
+fn public_url(text: &str) -> Option<String> {
+    let good = text.is_empty()
+        || url::Url::parse(text).is_ok_and(|url| {
+            matches!(url.scheme(), "http" | "https")
+                && url.query().is_none()
+                && url.fragment().is_none()
+        });
+    good.then(|| text.trim_end_matches('/').to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(file: &str, env: &[(&str, &str)], flags: &[(&str, &str)]) -> Result<Config, String> {
+        let dir = tempfile::tempdir().expect("a scratch folder");
+        let path = dir.path().join("config.toml");
+        std::fs::write(&path, file).expect("write the file");
+        let owned = |pairs: &[(&str, &str)]| -> Vec<(String, String)> {
+            pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
+        };
+        let shown = path.display().to_string();
+        Config::load(Some(&path), owned(env).into_iter(), &owned(flags))
+            .map_err(|error| error.to_string().replace(&shown, "FILE"))
+    }
+
+    fn fails(file: &str, env: &[(&str, &str)], flags: &[(&str, &str)], parts: &[&str]) {
+        let problem = load(file, env, flags).expect_err("must be refused");
+        for part in parts {
+            assert!(problem.contains(part), "{problem:?} should contain {part:?}");
+        }
+    }
+
+    #[test]
+    fn the_shipped_file_names_every_key_with_its_default() {
+        let text = include_str!("../config.toml");
+        let shipped = load(text, &[], &[]).expect("the shipped file");
+        assert_eq!(shipped, load("", &[], &[]).expect("no settings at all"));
+        let mut reader =
+            Reader::new(Path::new("-"), None, std::iter::empty(), &[]).expect("no sources");
+        Config::read(&mut reader).expect("defaults");
+        let table: toml::Table = text.parse().expect("toml");
+        for key in reader.finish().expect("nothing is unknown") {
+            let value = key
+                .split('.')
+                .try_fold(&toml::Value::Table(table.clone()), |at, part| at.get(part))
+                .is_some();
+            assert!(value, "config.toml lacks {key}");
+        }
+    }
+
+    #[test]
+    fn flags_beat_environment_beats_file_beats_default() {
+        let file = "[server]\nconnections_max = 1\nheader_timeout_ms = 1\nbody_timeout_ms = 1\n";
+        let env = [
+            ("FANFARE_SERVER_CONNECTIONS_MAX", "2"),
+            ("FANFARE_SERVER_HEADER_TIMEOUT_MS", "2"),
+            ("PATH", "/bin"),
+            ("FANFARE_SECRET_KEY", "not a key of the file"),
+        ];
+        let config = load(file, &env, &[("server.connections_max", "3")]).expect("settings");
+        assert_eq!(config.server.connections_max, 3);
+        assert_eq!(config.server.header_timeout, Millis(2));
+        assert_eq!(config.server.body_timeout, Millis(1));
+        assert_eq!(config.server.idle_timeout, Millis(60_000));
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_with_the_nearest_one() {
+        let near = ["unknown key server.listn in FILE", "did you mean server.listen?"];
+        fails("[server]\nlistn = \"127.0.0.1:1\"", &[], &[], &near);
+        let near = ["FANFARE_SERVER_LISTN in environment", "did you mean FANFARE_SERVER_LISTEN?"];
+        fails("", &[("FANFARE_SERVER_LISTN", "127.0.0.1:1")], &[], &near);
+        fails("allow_crash = true", &[], &[], &["did you mean sandbox.allow_crash?"]);
+        fails("[zebra]\nquux = 1", &[], &[], &["unknown key zebra.quux in FILE"]);
+        let far = load("[zebra]\nquux = 1", &[], &[]).expect_err("unknown");
+        assert!(!far.contains("did you mean"), "{far}");
+    }
+
+    #[test]
+    fn a_wrong_value_names_key_value_and_expectation() {
+        let parts = ["server.listen = 3000 in FILE", "expected an address with a port"];
+        fails("[server]\nlisten = 3000", &[], &[], &parts);
+        let parts = ["sandbox.enabled = \"yes\" in FANFARE_SANDBOX_ENABLED", "true or false"];
+        fails("", &[("FANFARE_SANDBOX_ENABLED", "yes")], &[], &parts);
+        let parts = ["server.connections_max = 0 in flags", "from 1 to 1000000"];
+        fails("", &[], &[("server.connections_max", "0")], &parts);
+        fails("[engine]\nslots_max = -1", &[], &[], &["engine.slots_max = -1"]);
+        fails("[log]\nformat = \"xml\"", &[], &[], &["log.format = \"xml\"", "text or json"]);
+        fails("[server]\npublic_url = \"ftp://x\"", &[], &[], &["server.public_url", "http"]);
+        fails("server = 1", &[], &[], &["unknown key server in FILE"]);
+        fails("[server", &[], &[], &["read settings: FILE"]);
+    }
+
+    #[test]
+    fn only_a_named_file_must_exist() {
+        let missing = Path::new("/nonexistent/config.toml");
+        let error = Config::load(Some(missing), std::iter::empty(), &[]).expect_err("named");
+        assert!(error.to_string().contains("/nonexistent/config.toml"), "{error}");
+    }
+}

@@ -1,0 +1,132 @@
+//! Connecting accounts over the API: which fields a platform asks for, and trying them.
+
+use serde_json::{Map, Value, json};
+
+use super::reply::{self, Answer};
+use crate::accounts::{Accounts, ConnectBluesky, Connected};
+use crate::admission::Caller;
+use crate::model::{Code, Fault, Platform, ProfileId, Secret};
+use crate::wire;
+
+/// `POST /v1/accounts/connect/:platform`: what the platform asks for.
+///
+/// # Errors
+/// An unknown platform (rule `platform`), or one that cannot be connected here.
+pub fn describe(accounts: &Accounts, name: &str) -> Result<Answer, Fault> {
+    let platform = platform(name)?;
+    let descriptor = accounts.descriptor(platform).ok_or_else(|| not_enabled(platform))?;
+    let body = json!({ "platform": platform.as_str(), "state": "live", "descriptor": descriptor });
+    Ok(reply::json(200, body.to_string()))
+}
+
+/// `POST /v1/accounts/connect/:platform/complete`: 201 for a new account, 200 for one renewed.
+///
+/// # Errors
+/// A field that is missing or wrong (its name is the rule), or what the platform said.
+pub async fn complete(
+    accounts: &Accounts,
+    caller: &Caller,
+    name: &str,
+    body: &[u8],
+) -> Result<Answer, Fault> {
+    let platform = platform(name)?;
+    let fields = Fields::parse(body)?;
+    let profile = fields.profile(caller)?;
+    let connected = match platform {
+        Platform::Bluesky => {
+            let input = ConnectBluesky {
+                identifier: fields.required("identifier")?.to_owned(),
+                app_password: Secret::new(fields.required("appPassword")?),
+                pds_url: fields.optional("pdsUrl")?.map(str::to_owned),
+                profile,
+            };
+            accounts.connect_bluesky(input).await?
+        }
+        Platform::Sandbox => {
+            let name = fields.optional("name")?.unwrap_or("sandbox").to_owned();
+            accounts.connect_sandbox(name, profile).await?
+        }
+        Platform::Facebook
+        | Platform::Instagram
+        | Platform::Linkedin
+        | Platform::Pinterest
+        | Platform::Threads
+        | Platform::Tiktok
+        | Platform::Twitter => return Err(not_enabled(platform)),
+    };
+    let Connected { account, created } = connected;
+    Ok(reply::json(if created { 201 } else { 200 }, wire::account_body(&account)))
+}
+
+fn platform(name: &str) -> Result<Platform, Fault> {
+    name.parse().map_err(|_| {
+        let names: Vec<_> = Platform::ALL.iter().map(|platform| platform.as_str()).collect();
+        Fault::new(Code::ValidationFailed, "There is no such platform.")
+            .rule("platform")
+            .remedy(format!("Use one of {}.", names.join(", ")))
+    })
+}
+
+fn not_enabled(platform: Platform) -> Fault {
+    Fault::new(Code::PlatformNotEnabled, format!("{platform} cannot be connected here yet."))
+        .rule("platform.not_enabled")
+        .on(platform)
+        .remedy("Connect bluesky or sandbox.")
+}
+
+/// The members of a JSON object. An empty body is an empty object.
+struct Fields(Map<String, Value>);
+
+impl Fields {
+    fn parse(body: &[u8]) -> Result<Self, Fault> {
+        if body.is_empty() {
+            return Ok(Self(Map::new()));
+        }
+        match serde_json::from_slice(body) {
+            Ok(Value::Object(members)) => Ok(Self(members)),
+            Ok(_) => Err(malformed("The body must be a JSON object.".into())),
+            Err(problem) => Err(malformed(format!("The body is not valid JSON: {problem}."))),
+        }
+    }
+
+    fn optional(&self, name: &str) -> Result<Option<&str>, Fault> {
+        match self.0.get(name) {
+            None => Ok(None),
+            Some(Value::String(text)) if text.trim().is_empty() => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(_) => Err(wrong(name, "must be a text")),
+        }
+    }
+
+    fn required(&self, name: &str) -> Result<&str, Fault> {
+        self.optional(name)?.ok_or_else(|| wrong(name, "is required"))
+    }
+
+    /// The profile asked for, kept within what the key may act on.
+    fn profile(&self, caller: &Caller) -> Result<Option<ProfileId>, Fault> {
+        let asked = match self.optional("profileId")? {
+            None => return Ok(caller.key.profile),
+            Some(text) => text.parse().map_err(|_| wrong("profileId", "must be a UUID"))?,
+        };
+        match caller.key.profile {
+            Some(own) if own != asked => {
+                Err(Fault::new(Code::NotFound, "There is no such profile for this key.")
+                    .rule("api_key.profile_scope")
+                    .remedy("Leave profileId out, or use a key that may act on that profile."))
+            }
+            _ => Ok(Some(asked)),
+        }
+    }
+}
+
+fn malformed(message: String) -> Fault {
+    Fault::new(Code::ValidationFailed, message)
+        .rule("body.json")
+        .remedy("Send one JSON object in UTF-8.")
+}
+
+fn wrong(name: &str, problem: &str) -> Fault {
+    Fault::new(Code::ValidationFailed, format!("`{name}` {problem}."))
+        .rule(name)
+        .remedy("POST /v1/accounts/connect/:platform describes the fields.")
+}

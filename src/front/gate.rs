@@ -1,0 +1,124 @@
+//! From a request to its answer: a request id for each, a route, and a task of its own, so that
+//! neither a panic nor a client that hangs up takes anything else along.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::Request;
+use hyper::body::Incoming;
+
+use super::drain::Drain;
+use super::pages;
+use super::reply::{self, Answer, Words};
+use super::route::{Route, route};
+use super::sandbox::SandboxDoor;
+use super::server::{HangUp, Service};
+use crate::engine;
+use crate::model::RequestId;
+
+/// How long the engine has to say how it does.
+const HEALTH_WAIT: Duration = Duration::from_secs(2);
+
+/// A request for the API, under its id.
+#[derive(Debug)]
+pub struct Inbound {
+    /// Its id.
+    pub id: RequestId,
+    /// The request. Its body has not been read: who may not come in is not listened to.
+    pub request: Request<Incoming>,
+}
+
+/// Answers what needs an API key: the answer carries the headers of the rate limit already.
+pub type Api = Arc<dyn Fn(Inbound) -> Pin<Box<dyn Future<Output = Answer> + Send>> + Send + Sync>;
+
+/// Everything that can be asked for.
+pub struct Gate {
+    /// What is said.
+    pub words: Arc<Words>,
+    /// The engine, for its health.
+    pub engine: engine::Handle,
+    /// The platform's side of the sandbox, where it is enabled.
+    pub sandbox: Option<Arc<SandboxDoor>>,
+    /// Answers what needs an API key.
+    pub api: Api,
+    /// Lets the API finish before the sandbox closes: what is under way may still need it.
+    pub drain: Arc<Drain>,
+}
+
+impl Gate {
+    /// The gate as what a server calls.
+    pub fn into_service(self) -> Service {
+        let gate = Arc::new(self);
+        Arc::new(move |request| Box::pin(Arc::clone(&gate).serve(request)))
+    }
+
+    async fn serve(self: Arc<Self>, request: Request<Incoming>) -> Result<Answer, HangUp> {
+        let id = self.words.request_id(request.headers());
+        let words = Arc::clone(&self.words);
+        let task = tokio::spawn(self.answer(Inbound { id: id.clone(), request }));
+        let mut answer = match task.await {
+            Ok(answer) => answer?,
+            // Only the end of the runtime cancels a task; nobody is left to answer then.
+            Err(error) if error.is_cancelled() => return Err(HangUp),
+            Err(error) => {
+                tracing::error!(request.id = %id, %error, "a handler panicked");
+                words.refuse(&reply::panicked(), &id)
+            }
+        };
+        words.sign(&mut answer, &id);
+        Ok(answer)
+    }
+
+    async fn answer(self: Arc<Self>, inbound: Inbound) -> Result<Answer, HangUp> {
+        let Inbound { id, request } = inbound;
+        let method = request.method().as_str().to_owned();
+        let path = request.uri().path().to_owned();
+        match route(&method, &path) {
+            Route::Health => Ok(self.health().await),
+            Route::Index => Ok(pages::index(&self.words.links)),
+            Route::ErrorPage(code) => {
+                Ok(pages::error_page(code).unwrap_or_else(|| self.nowhere(&method, &path, &id)))
+            }
+            Route::Nowhere => Ok(self.nowhere(&method, &path, &id)),
+            it @ (Route::SandboxUpload | Route::SandboxPost | Route::SandboxPosts) => {
+                let Some(sandbox) = &self.sandbox else {
+                    return Ok(self.nowhere(&method, &path, &id));
+                };
+                let (parts, body) = request.into_parts();
+                match it {
+                    Route::SandboxUpload => Ok(sandbox.upload(&parts.headers, body).await),
+                    Route::SandboxPost => sandbox.post(&parts.headers, body).await,
+                    _ => Ok(sandbox.posts(&parts.headers, parts.uri.query()).await),
+                }
+            }
+            Route::CreatePost
+            | Route::ListPosts
+            | Route::ReadPost(_)
+            | Route::PatchPost(_)
+            | Route::CancelPost(_)
+            | Route::ListAccounts
+            | Route::ReadAccount(_)
+            | Route::RemoveAccount(_)
+            | Route::DescribeConnect(_)
+            | Route::CompleteConnect(_)
+            | Route::Timeline
+            | Route::Landing(_) => Ok(match self.drain.enter() {
+                Some(_pass) => (self.api)(Inbound { id, request }).await,
+                None => self.words.refuse(&reply::stopping(), &id),
+            }),
+        }
+    }
+
+    async fn health(&self) -> Answer {
+        if self.drain.is_draining() {
+            return pages::stopping();
+        }
+        let asked = tokio::time::timeout(HEALTH_WAIT, self.engine.health()).await;
+        pages::health(asked.ok().and_then(Result::ok), (self.words.now)())
+    }
+
+    fn nowhere(&self, method: &str, path: &str, id: &RequestId) -> Answer {
+        self.words.refuse(&reply::nowhere(method, path), id)
+    }
+}

@@ -1,0 +1,311 @@
+//! What needs an API key: who may do it, how often, and the call that does it.
+//!
+//! The order is always the same: credential, scope, rate limit, body, call. Nothing of a body is
+//! read for a caller who may not come in.
+
+// Not in the module list until the rooms it calls are merged; `connect.rs` likewise. It needs:
+//   admission: authenticate(&dyn Store, Option<&str>) -> Result<Caller, Fault>,
+//     require(&Caller, Scope) -> Result<(), Fault>, Caller { key: ApiKey, .. },
+//     Served { reply, replayed, claim_key: Option<String>, retry_after: Option<u32>, fault },
+//     Admission::{create, patch, cancel} -> Served, and
+//     Admission::{list_posts, list_accounts, get_post, get_batch} -> Result<Reply, Fault>;
+//   accounts: Accounts::{descriptor(Platform) -> Option<Value>, connect_bluesky(ConnectBluesky),
+//     connect_sandbox(String, Option<ProfileId>), remove(AccountId) -> Result<bool, Fault>},
+//     Connected { account, created };
+//   media: Media::put(Vec<u8>) -> Result<Digest, Fault>;   wire: account_body(&Account) -> Vec<u8>.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use hyper::Request;
+use hyper::body::Incoming;
+use hyper::header::{self, HeaderMap};
+
+use super::body::{Bodies, Held};
+use super::connect;
+use super::gate::{Api, Inbound};
+use super::limiter::{Allowance, Limiter};
+use super::reply::{self, Answer, Words};
+use super::route::{Route, route};
+use super::sandbox::SandboxDoor;
+use super::timeline;
+use crate::accounts::Accounts;
+use crate::admission::{self, Admission, Caller, Served};
+use crate::media::Media;
+use crate::model::{Account, AccountId, Code, Fault, RequestId, Scope};
+use crate::store::{Key, Record, Store, StoreError};
+use crate::wire;
+
+/// What the handlers call.
+pub struct Handlers {
+    /// What is said.
+    pub words: Arc<Words>,
+    /// Reads bodies.
+    pub bodies: Bodies,
+    /// Counts requests.
+    pub limiter: Limiter,
+    /// For credentials and accounts.
+    pub store: Arc<dyn Store>,
+    /// Decides about posts.
+    pub admission: Arc<Admission>,
+    /// Connects and removes accounts.
+    pub accounts: Arc<Accounts>,
+    /// Keeps inline media.
+    pub media: Arc<Media>,
+    /// What landed, where the sandbox is enabled.
+    pub sandbox: Option<Arc<SandboxDoor>>,
+}
+
+/// One request of a caller who may make it.
+pub(super) struct Asked {
+    pub(super) caller: Caller,
+    pub(super) id: RequestId,
+    pub(super) request: Request<Incoming>,
+}
+
+impl Handlers {
+    /// The handlers as what the gate calls.
+    pub fn into_api(self) -> Api {
+        let handlers = Arc::new(self);
+        Arc::new(move |inbound| {
+            let handlers = Arc::clone(&handlers);
+            let answering = async move { handlers.answer(inbound).await };
+            Box::pin(answering) as Pin<Box<dyn Future<Output = Answer> + Send>>
+        })
+    }
+
+    async fn answer(&self, inbound: Inbound) -> Answer {
+        let id = inbound.id.clone();
+        let (caller, allowance) = match self.admit(&inbound).await {
+            Ok(admitted) => admitted,
+            Err((fault, allowance)) => {
+                return self.limited(self.words.refuse(&fault, &id), allowance);
+            }
+        };
+        let asked = Asked { caller, id: inbound.id, request: inbound.request };
+        let answer = match self.handle(asked).await {
+            Ok(answer) => answer,
+            Err(fault) => self.words.refuse(&fault, &id),
+        };
+        self.limited(answer, allowance)
+    }
+
+    fn limited(&self, mut answer: Answer, allowance: Option<Allowance>) -> Answer {
+        if let Some(allowance) = allowance {
+            reply::mark_allowance(&mut answer, allowance);
+        }
+        answer
+    }
+
+    /// Credential, scope, rate limit.
+    async fn admit(
+        &self,
+        inbound: &Inbound,
+    ) -> Result<(Caller, Option<Allowance>), (Fault, Option<Allowance>)> {
+        let request = &inbound.request;
+        let credential = text(request.headers(), &header::AUTHORIZATION).map(str::to_owned);
+        let store = Arc::clone(&self.store);
+        let caller = blocking(move || admission::authenticate(&*store, credential.as_deref()))
+            .await
+            .map_err(|fault| (fault, None))?;
+        if let Some(scope) = scope(route(request.method().as_str(), request.uri().path())) {
+            admission::require(&caller, scope).map_err(|fault| (fault, None))?;
+        }
+        let allowance = self.limiter.take(caller.key.id, (self.words.now)());
+        match allowance {
+            Some(Allowance { passes: false, reset_s, .. }) => Err((too_many(reset_s), allowance)),
+            _ => Ok((caller, allowance)),
+        }
+    }
+
+    async fn handle(&self, asked: Asked) -> Result<Answer, Fault> {
+        let method = asked.request.method().clone();
+        let path = asked.request.uri().path().to_owned();
+        match route(method.as_str(), &path) {
+            Route::CreatePost => self.create(asked).await,
+            Route::ListPosts => {
+                let query = asked.request.uri().query().unwrap_or_default();
+                let reply = self.admission.list_posts(&asked.caller, query).await?;
+                Ok(reply::json(reply.status, reply.body))
+            }
+            Route::ReadPost(id) => {
+                let reply = if id.starts_with("batch_") {
+                    self.admission.get_batch(&asked.caller, id).await?
+                } else {
+                    self.admission.get_post(&asked.caller, id).await?
+                };
+                Ok(reply::json(reply.status, reply.body))
+            }
+            Route::PatchPost(id) => self.patch(asked, id).await,
+            Route::CancelPost(id) => self.cancel(asked, id).await,
+            Route::ListAccounts => {
+                let query = asked.request.uri().query().unwrap_or_default();
+                let reply = self.admission.list_accounts(&asked.caller, query).await?;
+                Ok(reply::json(reply.status, reply.body))
+            }
+            Route::ReadAccount(id) => {
+                let account = self.account(&asked.caller, id).await?;
+                Ok(reply::json(200, wire::account_body(&account)))
+            }
+            Route::RemoveAccount(id) => self.remove_account(&asked.caller, id).await,
+            Route::DescribeConnect(platform) => connect::describe(&self.accounts, platform),
+            Route::CompleteConnect(platform) => {
+                let held = self.body(asked.request).await?;
+                connect::complete(&self.accounts, &asked.caller, platform, &held.bytes).await
+            }
+            Route::Timeline => {
+                let query = asked.request.uri().query().map(str::to_owned);
+                timeline::page(self.sandbox.as_deref(), query.as_deref()).await
+            }
+            Route::Landing(n) => timeline::landing(self.sandbox.as_deref(), n).await,
+            // The gate answers these itself.
+            Route::Health
+            | Route::Index
+            | Route::ErrorPage(_)
+            | Route::SandboxUpload
+            | Route::SandboxPost
+            | Route::SandboxPosts
+            | Route::Nowhere => Err(reply::nowhere(method.as_str(), &path)),
+        }
+    }
+
+    async fn create(&self, asked: Asked) -> Result<Answer, Fault> {
+        let Asked { caller, id, request } = asked;
+        let key = idempotency_key(request.headers())?;
+        let held = self.body(request).await?;
+        let media = Arc::clone(&self.media);
+        let keep = move |bytes: Vec<u8>| {
+            let media = Arc::clone(&media);
+            async move { media.put(bytes).await }
+        };
+        // The alias `/posts` shares the keys of `/v1/posts`: it is the same route.
+        let route = ("POST", "/v1/posts");
+        let body = held.bytes.clone();
+        let served = self.admission.create(&caller, &id, key.as_deref(), route, body, keep).await;
+        Ok(self.served(served, &id))
+    }
+
+    async fn patch(&self, asked: Asked, post: &str) -> Result<Answer, Fault> {
+        let Asked { caller, id, request } = asked;
+        let key = idempotency_key(request.headers())?;
+        let held = self.body(request).await?;
+        let body = held.bytes.clone();
+        let served = self.admission.patch(&caller, &id, key.as_deref(), post, body).await;
+        Ok(self.served(served, &id))
+    }
+
+    async fn cancel(&self, asked: Asked, post: &str) -> Result<Answer, Fault> {
+        let Asked { caller, id, request } = asked;
+        let key = idempotency_key(request.headers())?;
+        let served = self.admission.cancel(&caller, &id, key.as_deref(), post).await;
+        Ok(self.served(served, &id))
+    }
+
+    fn served(&self, served: Served, id: &RequestId) -> Answer {
+        let mut answer = match &served.fault {
+            // A fault that was kept is answered with the kept bytes, not rendered anew.
+            Some(fault) if !served.replayed && served.claim_key.is_none() => {
+                return self.words.refuse(fault, id);
+            }
+            _ => reply::json(served.reply.status, served.reply.body),
+        };
+        if let Some(secs) = served.retry_after {
+            answer.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from(secs));
+        }
+        if let Some(key) = &served.claim_key {
+            reply::mark_kept(&mut answer, key, served.replayed);
+        }
+        answer
+    }
+
+    async fn remove_account(&self, caller: &Caller, id: &str) -> Result<Answer, Fault> {
+        let account = self.account(caller, id).await?;
+        self.accounts.remove(account.id).await?;
+        let body = serde_json::json!({ "id": account.id.to_string(), "deleted": true });
+        Ok(reply::json(200, body.to_string()))
+    }
+
+    /// The account, if this caller may know of it.
+    async fn account(&self, caller: &Caller, id: &str) -> Result<Account, Fault> {
+        let wanted: AccountId = id.parse().map_err(|_| no_account(id))?;
+        let store = Arc::clone(&self.store);
+        let found = blocking(move || store.get(&Key::Account(wanted)).map_err(unreadable)).await?;
+        let Some(Record::Account(account)) = found else { return Err(no_account(id)) };
+        match caller.key.profile {
+            Some(profile) if profile != account.profile => {
+                Err(no_account(id).rule("api_key.profile_scope"))
+            }
+            _ => Ok(account),
+        }
+    }
+
+    async fn body(&self, request: Request<Incoming>) -> Result<Held, Fault> {
+        self.bodies.read(request.into_body()).await.map_err(|error| error.fault())
+    }
+}
+
+/// The scope a route needs. Listing accounts is what clients test a key with: any key may.
+fn scope(route: Route<'_>) -> Option<Scope> {
+    match route {
+        Route::CreatePost | Route::PatchPost(_) | Route::CancelPost(_) => Some(Scope::PostsWrite),
+        Route::ListPosts | Route::ReadPost(_) | Route::Timeline | Route::Landing(_) => {
+            Some(Scope::PostsRead)
+        }
+        Route::RemoveAccount(_) | Route::DescribeConnect(_) | Route::CompleteConnect(_) => {
+            Some(Scope::Admin)
+        }
+        Route::ListAccounts
+        | Route::ReadAccount(_)
+        | Route::Health
+        | Route::Index
+        | Route::ErrorPage(_)
+        | Route::SandboxUpload
+        | Route::SandboxPost
+        | Route::SandboxPosts
+        | Route::Nowhere => None,
+    }
+}
+
+/// The key as text. Header values may hold Latin-1, so each byte is one character of it.
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Fault> {
+    let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
+    match std::str::from_utf8(value.as_bytes()) {
+        Ok("") => Ok(None),
+        Ok(key) => Ok(Some(key.to_owned())),
+        Err(_) => {
+            Err(Fault::new(Code::ValidationFailed, "The Idempotency-Key is not valid UTF-8.")
+                .rule("idempotency_key.encoding")
+                .remedy("Use plain characters; a UUID does well."))
+        }
+    }
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &header::HeaderName) -> Option<&'a str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+fn too_many(reset_s: u32) -> Fault {
+    Fault::new(Code::RateLimited, "This API key has made too many requests.")
+        .remedy("Wait as many seconds as Retry-After says.")
+        .retry_after(reset_s.max(1))
+}
+
+fn no_account(id: &str) -> Fault {
+    let shown: String = id.chars().take(64).collect();
+    Fault::new(Code::NotFound, format!("There is no account {shown}."))
+        .remedy("GET /v1/accounts lists the connected accounts.")
+}
+
+fn unreadable(error: StoreError) -> Fault {
+    tracing::error!(%error, "a read failed");
+    Fault::new(Code::InternalError, "A record cannot be read.")
+        .rule("store.read")
+        .remedy("Give the request id to the operator, who finds the reason in the log.")
+}
+
+/// Runs what may wait for the disk where waiting holds nobody up.
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
+) -> Result<T, Fault> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| Err(reply::panicked()))
+}

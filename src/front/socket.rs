@@ -1,0 +1,217 @@
+//! A connection with deadlines, that says in our words what the HTTP parser refuses, and that
+//! closes without cutting its last answer off.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use hyper::rt::{Read, ReadBufCursor, Write};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Sleep;
+
+use super::roster::{Phase, Seat};
+use crate::model::Millis;
+
+/// How long a closing connection waits for the other side to read its last answer. Without this
+/// wait, bytes still arriving would make the kernel reset the connection and drop the answer.
+const LINGER: Millis = Millis(2_000);
+/// Bytes read and thrown away while it waits.
+const LINGER_BYTES_MAX: usize = 16 << 20;
+
+/// How long a connection may take for what.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// From the first byte of a header to its end.
+    pub header: Millis,
+    /// Without a request, or without reading what we write.
+    pub idle: Millis,
+}
+
+/// Makes the whole answer, head and body, for a status the HTTP parser chose.
+pub type Refusal = Arc<dyn Fn(u16) -> Vec<u8> + Send + Sync>;
+
+/// The socket of one connection.
+pub struct Socket<T> {
+    inner: T,
+    seat: Arc<Seat>,
+    patience: Patience,
+    refusal: Refusal,
+    reading: Option<(u64, Pin<Box<Sleep>>)>,
+    writing: Option<Pin<Box<Sleep>>>,
+    refused: Option<(Vec<u8>, usize)>,
+    closing: Option<(Pin<Box<Sleep>>, usize)>,
+}
+
+impl<T> Socket<T> {
+    /// Wraps a stream.
+    pub fn new(inner: T, seat: Arc<Seat>, patience: Patience, refusal: Refusal) -> Self {
+        let (reading, writing, refused, closing) = (None, None, None, None);
+        Self { inner, seat, patience, refusal, reading, writing, refused, closing }
+    }
+
+    /// Fails when the phase the connection is in has lasted too long.
+    fn poll_phase(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let (phase, mark) = self.seat.mark();
+        let limit = match phase {
+            Phase::Quiet => self.patience.idle,
+            Phase::Header => self.patience.header,
+            // The body's reader and the handler keep their own time.
+            Phase::Busy => {
+                self.reading = None;
+                return Poll::Pending;
+            }
+        };
+        if self.reading.as_ref().is_none_or(|(armed, _)| *armed != mark) {
+            self.reading = Some((mark, Box::pin(tokio::time::sleep(limit.as_duration()))));
+        }
+        if let Some((_, timer)) = &mut self.reading {
+            ready!(timer.as_mut().poll(cx));
+        }
+        Poll::Ready(Err(late("receive a request")))
+    }
+
+    fn poll_patient<R>(
+        &mut self,
+        cx: &mut Context<'_>,
+        written: Poll<io::Result<R>>,
+    ) -> Poll<io::Result<R>> {
+        if written.is_ready() {
+            self.writing = None;
+            return written;
+        }
+        let idle = self.patience.idle.as_duration();
+        let timer = self.writing.get_or_insert_with(|| Box::pin(tokio::time::sleep(idle)));
+        ready!(timer.as_mut().poll(cx));
+        Poll::Ready(Err(late("send an answer")))
+    }
+}
+
+impl<T: AsyncWrite + Unpin> Socket<T> {
+    /// Writes what is left of our own refusal.
+    fn poll_refused(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while let Some((bytes, done)) = &mut self.refused {
+            if *done == bytes.len() {
+                self.refused = None;
+                break;
+            }
+            let written = Pin::new(&mut self.inner).poll_write(cx, &bytes[*done..]);
+            match written {
+                Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Poll::Ready(Ok(count)) => *done += count,
+                other => return self.poll_patient(cx, other.map_ok(|_| ())),
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<T: AsyncRead + Unpin> Read for Socket<T> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        mut buf: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        // hyper's cursor gives no safe view of its memory, so bytes pass through a buffer here.
+        let mut bytes = [0; 16 * 1_024];
+        let room = buf.remaining().min(bytes.len());
+        let mut into = ReadBuf::new(&mut bytes[..room]);
+        match Pin::new(&mut self.inner).poll_read(cx, &mut into) {
+            Poll::Ready(Ok(())) => {
+                if !into.filled().is_empty() {
+                    self.seat.heard();
+                    buf.put_slice(into.filled());
+                }
+                Poll::Ready(Ok(()))
+            }
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Pending => self.poll_phase(cx),
+        }
+    }
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> Write for Socket<T> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        ready!(self.poll_refused(cx))?;
+        if let Some(status) = parsers_own(buf) {
+            self.refused = Some(((self.refusal)(status), 0));
+            return Poll::Ready(Ok(buf.len()));
+        }
+        let written = Pin::new(&mut self.inner).poll_write(cx, buf);
+        self.poll_patient(cx, written)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_refused(cx))?;
+        let flushed = Pin::new(&mut self.inner).poll_flush(cx);
+        ready!(self.poll_patient(cx, flushed))?;
+        // The parser flushes at the end of each round but reads only when woken. So it is here
+        // that a connection which has just become quiet gets its timer.
+        match self.poll_phase(cx) {
+            Poll::Ready(late) => Poll::Ready(late),
+            Poll::Pending => Poll::Ready(Ok(())),
+        }
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_refused(cx))?;
+        if self.closing.is_none() {
+            ready!(Pin::new(&mut self.inner).poll_shutdown(cx))?;
+            if self.seat.dismissed() {
+                return Poll::Ready(Ok(()));
+            }
+            let timer = Box::pin(tokio::time::sleep(LINGER.as_duration()));
+            self.closing = Some((timer, 0));
+        }
+        let Self { inner, closing, .. } = &mut *self;
+        let Some((timer, thrown)) = closing else { return Poll::Ready(Ok(())) };
+        let mut bytes = [0; 8 * 1_024];
+        while timer.as_mut().poll(cx).is_pending() && *thrown < LINGER_BYTES_MAX {
+            let mut into = ReadBuf::new(&mut bytes);
+            match ready!(Pin::new(&mut *inner).poll_read(cx, &mut into)) {
+                Ok(()) if !into.filled().is_empty() => *thrown += into.filled().len(),
+                // The other side has closed or is gone: nothing is left to wait for.
+                Ok(()) | Err(_) => break,
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+fn late(what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, format!("{what}: took too long"))
+}
+
+/// The status, when these bytes are an answer of the HTTP parser itself: every answer of ours
+/// names its request, and an interim `100 Continue` is no answer.
+fn parsers_own(bytes: &[u8]) -> Option<u16> {
+    let rest = bytes.strip_prefix(b"HTTP/1.1 ").or_else(|| bytes.strip_prefix(b"HTTP/1.0 "))?;
+    let status = std::str::from_utf8(rest.get(..3)?).ok()?.parse().ok()?;
+    let head = bytes.windows(4).position(|four| four == b"\r\n\r\n")?;
+    let named = bytes[..head].windows(13).any(|name| name == b"x-request-id:");
+    (status >= 400 && !named).then_some(status)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_parsers_own_answers_are_replaced() {
+        let check = |text: &str, expected| assert_eq!(parsers_own(text.as_bytes()), expected);
+        check(
+            "HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\n\r\n",
+            Some(431),
+        );
+        check("HTTP/1.1 400 Bad Request\r\n\r\n", Some(400));
+        check("HTTP/1.0 400 Bad Request\r\n\r\n", Some(400));
+        check("HTTP/1.1 400 Bad Request\r\nx-request-id: a\r\n\r\n{}", None);
+        check("HTTP/1.1 100 Continue\r\n\r\n", None);
+        check("{\"text\":\"HTTP/1.1 400\"}", None);
+        check("", None);
+    }
+}
