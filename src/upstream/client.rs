@@ -1,0 +1,421 @@
+//! The only file that sends.
+
+use std::error::Error as _;
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, LOCATION};
+use reqwest::{Client, Response, Url};
+use tokio::fs::File;
+use tokio::io::AsyncWriteExt as _;
+
+use super::guard::{Refused, guard};
+use crate::model::{ANSWER_BYTES_MAX, Millis, Now, Secret};
+use crate::platforms::{Answer, Body, Reach, Request, SandboxFault};
+
+/// To establish a connection. Longer would only delay saying "not sent".
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// An idle connection is closed before the other side is likely to close it.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(15);
+/// Hops of a media address.
+const REDIRECTS_MAX: usize = 3;
+
+/// What an operator may set about reaching outward.
+#[derive(Debug, Clone)]
+pub struct UpstreamOptions {
+    /// Whether platforms may lie on private addresses (`upstream.allow_private`).
+    pub allow_private: bool,
+    /// Whether media may (`media.allow_private`).
+    pub media_allow_private: bool,
+    /// Whether sandbox faults may abort the process (`sandbox.allow_crash`).
+    pub allow_crash: bool,
+}
+
+/// Why there is no client.
+#[derive(Debug, thiserror::Error)]
+#[error("build the HTTP client: {0}")]
+pub struct UpstreamError(String);
+
+/// A fetched file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fetched {
+    /// Its size.
+    pub bytes: u64,
+}
+
+/// Why a file was not fetched.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FetchFault {
+    /// The address may not be reached: names the setting that would allow it.
+    #[error("fetch: {0}")]
+    Refused(String),
+    /// It is larger than allowed.
+    #[error("fetch: it is larger than {max} bytes")]
+    TooLarge {
+        /// The limit.
+        max: u64,
+    },
+    /// The other side answered that it has nothing for us.
+    #[error("fetch: status {0}")]
+    Status(u16),
+    /// It could not be reached, or broke off; trying again may help.
+    #[error("fetch: {0}")]
+    Unreachable(String),
+    /// Our own disk refused.
+    #[error("fetch: {0}")]
+    Disk(String),
+}
+
+/// The client: one for platforms, one for media, one for our own sandbox.
+#[derive(Clone)]
+pub struct Upstream {
+    public: Client,
+    media: Client,
+    own: Client,
+    options: UpstreamOptions,
+    now: Now,
+}
+
+impl std::fmt::Debug for Upstream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Upstream({:?})", self.options)
+    }
+}
+
+impl Upstream {
+    /// Builds the clients.
+    ///
+    /// # Errors
+    /// When TLS cannot be set up.
+    pub fn new(options: UpstreamOptions, now: Now) -> Result<Self, UpstreamError> {
+        let tls = tls()?;
+        let guarded = |allow_private, setting| {
+            builder(&tls).dns_resolver(Arc::new(Guarded { allow_private, setting })).build()
+        };
+        let failed = |problem: reqwest::Error| UpstreamError(problem.to_string());
+        Ok(Self {
+            public: guarded(options.allow_private, "upstream.allow_private").map_err(failed)?,
+            media: guarded(options.media_allow_private, "media.allow_private").map_err(failed)?,
+            own: builder(&tls).build().map_err(failed)?,
+            options,
+            now,
+        })
+    }
+
+    /// Sends one request, once. `media` is the file of a `Body::Media`, with its size.
+    pub async fn send(
+        &self,
+        request: &Request,
+        token: Option<&Secret>,
+        media: Option<(&Path, u64)>,
+        timeout: Millis,
+    ) -> Answer {
+        match request.fault {
+            Some(SandboxFault::TimeoutBeforeSend) => {
+                let why = "the sandbox was asked to time out before anything is sent";
+                return Answer::NotSent { why: why.to_owned() };
+            }
+            Some(SandboxFault::CrashBeforeSend) => {
+                if let Some(answer) = self.crash() {
+                    return answer;
+                }
+            }
+            Some(SandboxFault::CrashAfterAnswer) if !self.options.allow_crash => {
+                return no_crash();
+            }
+            Some(SandboxFault::CrashAfterAnswer) | None => {}
+        }
+        let answer = match self.build(request, token, media, timeout).await {
+            Ok(ready) => self.exchange(ready).await,
+            Err(why) => Answer::NotSent { why },
+        };
+        if request.fault == Some(SandboxFault::CrashAfterAnswer) {
+            let _ = self.crash();
+        }
+        answer
+    }
+
+    /// Fetches a file to disk, following a few redirects, guarding every hop.
+    ///
+    /// # Errors
+    /// See `FetchFault`.
+    pub async fn fetch(
+        &self,
+        url: &str,
+        bytes_max: u64,
+        into: &mut File,
+        timeout: Millis,
+    ) -> Result<Fetched, FetchFault> {
+        let mut url = Url::parse(url).map_err(|e| FetchFault::Refused(e.to_string()))?;
+        for _ in 0..=REDIRECTS_MAX {
+            let allow = self.options.media_allow_private;
+            literal(&url, allow, "media.allow_private").map_err(FetchFault::Refused)?;
+            let sent = self.media.get(url.clone()).timeout(timeout.as_duration()).send().await;
+            let response = sent.map_err(|e| match refusal(&e) {
+                Some(why) => FetchFault::Refused(why),
+                None => FetchFault::Unreachable(words(&e)),
+            })?;
+            let status = response.status();
+            if status.is_redirection() {
+                let next = response.headers().get(LOCATION).and_then(|to| to.to_str().ok());
+                let next = next.and_then(|to| url.join(to).ok());
+                url = next.ok_or(FetchFault::Status(status.as_u16()))?;
+                continue;
+            }
+            if !status.is_success() {
+                return Err(FetchFault::Status(status.as_u16()));
+            }
+            return store(response, bytes_max, into).await;
+        }
+        Err(FetchFault::Refused(format!("it redirects more than {REDIRECTS_MAX} times")))
+    }
+
+    async fn build(
+        &self,
+        request: &Request,
+        token: Option<&Secret>,
+        media: Option<(&Path, u64)>,
+        timeout: Millis,
+    ) -> Result<(Client, reqwest::Request), String> {
+        let url = Url::parse(&request.url).map_err(|e| format!("the URL is not sound: {e}"))?;
+        let client = match request.reach {
+            Reach::Own => {
+                let loopback = url.host_str().and_then(address).is_some_and(|ip| ip.is_loopback());
+                if !loopback {
+                    return Err("the sandbox is reached on loopback only".to_owned());
+                }
+                &self.own
+            }
+            Reach::Public => {
+                literal(&url, self.options.allow_private, "upstream.allow_private")?;
+                &self.public
+            }
+        };
+        let method = reqwest::Method::from_bytes(request.method.as_bytes())
+            .map_err(|e| format!("the method is not sound: {e}"))?;
+        let mut building = client.request(method, url).timeout(timeout.as_duration());
+        for (name, value) in &request.headers {
+            building = building.header(*name, value);
+        }
+        if request.bearer {
+            let token = token.ok_or("the account has no token")?;
+            let mut value = HeaderValue::from_str(&format!("Bearer {}", token.expose()))
+                .map_err(|_| "the account's token is not sound".to_owned())?;
+            value.set_sensitive(true);
+            building = building.header(AUTHORIZATION, value);
+        }
+        building = match (&request.body, media) {
+            (Body::Empty, _) => building,
+            (Body::Bytes(bytes), _) => building.body(bytes.clone()),
+            (Body::Media(_), Some((path, bytes))) => {
+                let file =
+                    File::open(path).await.map_err(|e| format!("the media file is gone: {e}"))?;
+                let stream = tokio_util::io::ReaderStream::new(file);
+                building.header("content-length", bytes).body(reqwest::Body::wrap_stream(stream))
+            }
+            (Body::Media(_), None) => return Err("the media file is not known".to_owned()),
+        };
+        let ready = building.build().map_err(|e| words(&e))?;
+        Ok((client.clone(), ready))
+    }
+
+    async fn exchange(&self, (client, ready): (Client, reqwest::Request)) -> Answer {
+        let response = match client.execute(ready).await {
+            Ok(response) => response,
+            Err(problem) => return unsent(&problem),
+        };
+        let status = response.status().as_u16();
+        let headers = header_list(response.headers());
+        match body(response).await {
+            Ok(body) => Answer::Heard { status, headers, body, at: (self.now)() },
+            // A refusal is a refusal even when its reasons are cut off; a success that cannot be
+            // read is no success.
+            Err((got, _)) if (400..500).contains(&status) => {
+                Answer::Heard { status, headers, body: got, at: (self.now)() }
+            }
+            Err((_, why)) => Answer::MaybeSent { why: format!("status {status}, then {why}") },
+        }
+    }
+
+    fn crash(&self) -> Option<Answer> {
+        if self.options.allow_crash {
+            std::process::abort();
+        }
+        Some(no_crash())
+    }
+}
+
+fn no_crash() -> Answer {
+    let why = "sandbox.allow_crash is off, so the crash that was asked for did not happen";
+    Answer::NotSent { why: why.to_owned() }
+}
+
+fn tls() -> Result<rustls::ClientConfig, UpstreamError> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|problem| UpstreamError(problem.to_string()))?;
+    Ok(config.with_root_certificates(roots).with_no_client_auth())
+}
+
+fn builder(tls: &rustls::ClientConfig) -> reqwest::ClientBuilder {
+    Client::builder()
+        .tls_backend_preconfigured(tls.clone())
+        .user_agent(concat!("fanfare/", env!("CARGO_PKG_VERSION")))
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .no_proxy()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .pool_idle_timeout(IDLE_TIMEOUT)
+}
+
+/// Resolves names and drops the addresses that may not be reached.
+struct Guarded {
+    allow_private: bool,
+    setting: &'static str,
+}
+
+impl Resolve for Guarded {
+    fn resolve(&self, name: Name) -> Resolving {
+        let (allow_private, setting) = (self.allow_private, self.setting);
+        Box::pin(async move {
+            let found: Vec<SocketAddr> =
+                tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+            let mut why = None;
+            let mut open = Vec::new();
+            for address in found {
+                match guard(address.ip(), allow_private) {
+                    Ok(()) => open.push(address),
+                    Err(refused) => why = Some(refused),
+                }
+            }
+            match (open.is_empty(), why) {
+                (true, Some(refused)) => {
+                    let text = refusal_words(name.as_str(), refused, setting);
+                    Err(Box::new(GuardError(text)) as Box<dyn std::error::Error + Send + Sync>)
+                }
+                _ => Ok(Box::new(open.into_iter()) as Addrs),
+            }
+        })
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct GuardError(String);
+
+fn refusal_words(host: &str, refused: Refused, setting: &str) -> String {
+    match refused {
+        Refused::Metadata => format!("{host} is a metadata service, which is never reached"),
+        Refused::Private => format!(
+            "{host} lies on a private address; set {setting} = true in config.toml to allow it"
+        ),
+    }
+}
+
+/// Hosts that are addresses never meet the resolver; they are guarded here.
+fn literal(url: &Url, allow_private: bool, setting: &str) -> Result<(), String> {
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(format!("{}: is no http or https address", url.scheme()));
+    }
+    match url.host_str().and_then(address) {
+        None => Ok(()),
+        Some(ip) => {
+            guard(ip, allow_private).map_err(|r| refusal_words(&ip.to_string(), r, setting))
+        }
+    }
+}
+
+fn address(host: &str) -> Option<IpAddr> {
+    host.trim_start_matches('[').trim_end_matches(']').parse().ok()
+}
+
+/// Whether a request that failed can have reached anybody.
+fn unsent(problem: &reqwest::Error) -> Answer {
+    if let Some(why) = refusal(problem) {
+        return Answer::NotSent { why };
+    }
+    let why = words(problem);
+    if problem.is_connect() || problem.is_builder() {
+        Answer::NotSent { why }
+    } else {
+        Answer::MaybeSent { why }
+    }
+}
+
+fn refusal(problem: &reqwest::Error) -> Option<String> {
+    let mut cause = problem.source();
+    while let Some(inner) = cause {
+        if let Some(GuardError(why)) = inner.downcast_ref::<GuardError>() {
+            return Some(why.clone());
+        }
+        cause = inner.source();
+    }
+    None
+}
+
+/// The causes of a failure in one line, without the URL: it may hold a query.
+fn words(problem: &reqwest::Error) -> String {
+    let mut out = if problem.is_timeout() { "timed out".to_owned() } else { String::new() };
+    let mut cause: Option<&dyn std::error::Error> = problem.source();
+    while let Some(inner) = cause {
+        let text = inner.to_string();
+        if !out.contains(&text) {
+            if !out.is_empty() {
+                out.push_str(": ");
+            }
+            out.push_str(&text);
+        }
+        cause = inner.source();
+    }
+    if out.is_empty() { "the request failed".to_owned() } else { out }
+}
+
+fn header_list(headers: &HeaderMap) -> Vec<(String, String)> {
+    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect()
+}
+
+async fn body(mut response: Response) -> Result<Vec<u8>, (Vec<u8>, String)> {
+    let mut out = Vec::new();
+    loop {
+        match response.chunk().await {
+            Ok(None) => return Ok(out),
+            Ok(Some(chunk)) if out.len() + chunk.len() > ANSWER_BYTES_MAX => {
+                return Err((out, format!("a body of more than {ANSWER_BYTES_MAX} bytes")));
+            }
+            Ok(Some(chunk)) => out.extend_from_slice(&chunk),
+            Err(problem) => return Err((out, words(&problem))),
+        }
+    }
+}
+
+async fn store(
+    mut response: Response,
+    bytes_max: u64,
+    into: &mut File,
+) -> Result<Fetched, FetchFault> {
+    let mut bytes = 0u64;
+    if response.content_length().is_some_and(|length| length > bytes_max) {
+        return Err(FetchFault::TooLarge { max: bytes_max });
+    }
+    loop {
+        match response.chunk().await {
+            Ok(None) => break,
+            Ok(Some(chunk)) => {
+                bytes += u64::try_from(chunk.len()).unwrap_or(u64::MAX);
+                if bytes > bytes_max {
+                    return Err(FetchFault::TooLarge { max: bytes_max });
+                }
+                into.write_all(&chunk).await.map_err(|e| FetchFault::Disk(e.to_string()))?;
+            }
+            Err(problem) => return Err(FetchFault::Unreachable(words(&problem))),
+        }
+    }
+    into.flush().await.map_err(|e| FetchFault::Disk(e.to_string()))?;
+    Ok(Fetched { bytes })
+}
