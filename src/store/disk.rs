@@ -71,9 +71,7 @@ impl Sled {
         })?;
         let file = DataFile::of(folder)?;
         let tree = Tree { db, spill: SpillFolder::open(folder)? };
-        // What recovery read may not be on the disk yet; only after this may a file be swept.
         file::sync_new_store(folder)?;
-        tree.spill.sweep(|digest| pack::is_named(&tree, digest))?;
         let store = Self {
             tree,
             file,
@@ -84,6 +82,8 @@ impl Sled {
             _hold: hold,
         };
         store.begin()?;
+        // Only now is it sure that what the tree names is durable, and that it is our tree.
+        store.tree.spill.sweep(|digest| pack::is_named(&store.tree, digest))?;
         Ok(store)
     }
 

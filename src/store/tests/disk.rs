@@ -66,7 +66,11 @@ fn a_newer_store_is_left_alone() {
 
 #[test]
 fn a_store_that_opens_empty_after_use_is_damaged() {
-    let OnDisk { folder, store, .. } = OnDisk::new();
+    let disk = OnDisk::new();
+    disk.commit(&[put(memo(1, 1), &long(100 << 10, 1))]);
+    disk.store.flush().expect("sound");
+    let files = disk.spilled();
+    let OnDisk { folder, store, .. } = disk;
     drop(store);
     for entry in std::fs::read_dir(folder.path()).expect("a folder") {
         let path = entry.expect("an entry").path();
@@ -76,6 +80,8 @@ fn a_store_that_opens_empty_after_use_is_damaged() {
     }
     let refused = Sled::open(folder.path()).expect_err("all is gone");
     assert!(refused.to_string().contains("opened empty"), "{refused}");
+    let left = folder.path().join("spill").join(&files[0]);
+    assert!(left.exists(), "what a repair may need is left alone");
 }
 
 #[test]
