@@ -1,118 +1,279 @@
-//! A batch as a handful of records: small ones that change, large ones that are written once.
+//! A batch as rows: one for its head, one for each target, content and memo.
+//!
+//! Every row is small and most are written once: an event rewrites the head and the one target
+//! it moved.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{BatchHead, Key, Order, Record, Store, StoreError, Write};
-use crate::model::{Batch, BatchId, ContentIx, StepRef, Target, TargetIx};
+use crate::model::{Batch, BatchId, Content, ContentIx, StepRef, Target, TargetIx};
 
-/// Records of one batch, entries aside: 25 targets with 35 memos and edits stay far below.
-const RECORDS_MAX: usize = 100_000;
-
-/// The whole batch, or `None` when there is none.
+/// The batch with this id, whole; `None` when there is none.
 ///
 /// # Errors
-/// `Corrupt` when a part is missing or does not hold; `Disk`.
+/// `Corrupt` when a row is damaged or missing; `Disk`.
 pub fn load_batch(store: &dyn Store, id: BatchId) -> Result<Option<Batch>, StoreError> {
     let last = Key::Memo(id, TargetIx(u8::MAX), StepRef { step: u16::MAX, round: u16::MAX });
-    let records = store.scan(&Key::Batch(id), &last, Order::Ascending, RECORDS_MAX)?;
-    let mut head = None;
-    let mut contents = BTreeMap::new();
-    let mut targets: BTreeMap<TargetIx, Target> = BTreeMap::new();
-    for (key, record) in records {
-        match (key, record) {
-            (Key::Batch(_), Record::Batch(found)) => head = Some(found),
-            (Key::Target(_, ix), Record::Target(target)) => {
-                targets.insert(ix, *target);
-            }
-            (Key::Content(_, place), Record::Content(content)) => {
-                contents.insert(place, Arc::new(content));
-            }
-            (Key::Memo(_, ix, at), Record::Memo(text)) => {
-                let target = targets
-                    .get_mut(&ix)
-                    .ok_or_else(|| broken(id, format!("a memo names target {}", ix.0)))?;
-                target.memo.insert(at, Arc::from(text));
-            }
-            (other, _) => return Err(broken(id, format!("{other} stands among its records"))),
-        }
+    let rows = store.scan(&Key::Batch(id), &last, Order::Ascending, usize::MAX)?;
+    let mut parts = Parts::default();
+    for (key, record) in rows {
+        parts.take(&key, record);
     }
-    let Some(head) = head else {
-        return match targets.is_empty() {
-            true => Ok(None),
-            false => Err(broken(id, "it has targets and no head".to_owned())),
-        };
-    };
-    whole(id, &head, &contents, &targets)?;
-    let targets = targets.into_values().map(Arc::new).collect();
-    Ok(Some(head.with(contents, targets)))
+    parts.assemble(id)
 }
 
-fn whole(
-    id: BatchId,
-    head: &BatchHead,
-    contents: &BTreeMap<ContentIx, Arc<crate::model::Content>>,
-    targets: &BTreeMap<TargetIx, Target>,
-) -> Result<(), StoreError> {
-    let dense = (0..head.targets).all(|ix| targets.contains_key(&TargetIx(ix)));
-    if !dense || targets.len() != usize::from(head.targets) {
-        let found = targets.len();
-        return Err(broken(id, format!("it has {found} of {} targets", head.targets)));
-    }
-    match targets.values().find(|target| !contents.contains_key(&target.content)) {
-        Some(target) => {
-            let place = target.content.0;
-            Err(broken(id, format!("{} names content {place}, which is not there", target.post)))
-        }
-        None => Ok(()),
-    }
-}
-
-fn broken(id: BatchId, problem: String) -> StoreError {
-    StoreError::Corrupt { key: id.to_string(), problem }
-}
-
-/// The writes that turn what is stored of `old` into `new`. Journal entries, timers and indexes
-/// are the engine's.
+/// The changes that turn the stored `old` into `new`: nothing for what stayed the same.
 pub fn batch_writes(old: Option<&Batch>, new: &Batch) -> Vec<Write> {
+    let id = new.id;
     let mut writes = Vec::new();
     let head = BatchHead::of(new);
     if old.map(BatchHead::of).as_ref() != Some(&head) {
-        writes.push(Write::Put(Key::Batch(new.id), Record::Batch(head)));
-    }
-    for (place, content) in &new.contents {
-        if old.is_none_or(|old| !old.contents.contains_key(place)) {
-            let record = Record::Content(crate::model::Content::clone(content));
-            writes.push(Write::Put(Key::Content(new.id, *place), record));
-        }
+        writes.push(Write::Put(Key::Batch(id), Record::Batch(head)));
     }
     for (ix, target) in new.places() {
         let before = old.and_then(|old| old.target(ix));
-        if !before.is_some_and(|before| Arc::ptr_eq(before, target)) {
-            target_writes(new.id, ix, before.map(Arc::as_ref), target, &mut writes);
+        if before.is_some_and(|before| Arc::ptr_eq(before, target)) {
+            continue;
+        }
+        let bare = without_memo(target);
+        if before.map(|before| without_memo(before)).as_ref() != Some(&bare) {
+            writes.push(Write::Put(Key::Target(id, ix), Record::Target(Box::new(bare))));
+        }
+        memo_writes(id, ix, before.map(AsRef::as_ref), target, &mut writes);
+    }
+    for (ix, content) in &new.contents {
+        let before = old.and_then(|old| old.contents.get(ix));
+        let same = before.is_some_and(|it| Arc::ptr_eq(it, content) || it == content);
+        if !same {
+            let record = Record::Content(content.as_ref().clone());
+            writes.push(Write::Put(Key::Content(id, *ix), record));
+        }
+    }
+    for ix in old.iter().flat_map(|old| old.contents.keys()) {
+        if !new.contents.contains_key(ix) {
+            writes.push(Write::Delete(Key::Content(id, *ix)));
         }
     }
     writes
 }
 
-fn target_writes(
+fn memo_writes(
     id: BatchId,
     ix: TargetIx,
-    before: Option<&Target>,
-    target: &Target,
+    old: Option<&Target>,
+    new: &Target,
     writes: &mut Vec<Write>,
 ) {
-    let bare = Target { memo: BTreeMap::new(), ..target.clone() };
-    writes.push(Write::Put(Key::Target(id, ix), Record::Target(Box::new(bare))));
-    let none = BTreeMap::new();
-    let kept = before.map_or(&none, |before| &before.memo);
-    for (at, memo) in &target.memo {
-        if kept.get(at) != Some(memo) {
-            let record = Record::Memo(memo.to_string());
-            writes.push(Write::Put(Key::Memo(id, ix, *at), record));
+    for (step, memo) in &new.memo {
+        if old.and_then(|old| old.memo.get(step)) != Some(memo) {
+            writes.push(Write::Put(Key::Memo(id, ix, *step), Record::Memo(memo.to_string())));
         }
     }
-    for at in kept.keys().filter(|at| !target.memo.contains_key(at)) {
-        writes.push(Write::Delete(Key::Memo(id, ix, *at)));
+    for step in old.iter().flat_map(|old| old.memo.keys()) {
+        if !new.memo.contains_key(step) {
+            writes.push(Write::Delete(Key::Memo(id, ix, *step)));
+        }
+    }
+}
+
+fn without_memo(target: &Target) -> Target {
+    Target { memo: BTreeMap::new(), ..target.clone() }
+}
+
+/// The rows of one batch, on their way to becoming one.
+#[derive(Default)]
+pub(super) struct Parts {
+    pub(super) head: Option<BatchHead>,
+    targets: BTreeMap<TargetIx, Target>,
+    contents: BTreeMap<ContentIx, Arc<Content>>,
+    memos: BTreeMap<(TargetIx, StepRef), String>,
+}
+
+impl Parts {
+    /// Takes one row of the batch; a row of another kind is passed over.
+    pub(super) fn take(&mut self, key: &Key, record: Record) {
+        match (key, record) {
+            (Key::Batch(_), Record::Batch(head)) => self.head = Some(head),
+            (Key::Target(_, ix), Record::Target(target)) => {
+                self.targets.insert(*ix, *target);
+            }
+            (Key::Content(_, ix), Record::Content(content)) => {
+                self.contents.insert(*ix, Arc::new(content));
+            }
+            (Key::Memo(_, ix, step), Record::Memo(memo)) => {
+                self.memos.insert((*ix, *step), memo);
+            }
+            _ => {}
+        }
+    }
+
+    /// All that keeps these rows from being the batch `id`.
+    pub(super) fn problems(&self, id: BatchId) -> Vec<(Key, String)> {
+        let mut problems = Vec::new();
+        let mut missing = |key, owner: &str| problems.push((key, format!("{owner} is missing")));
+        if self.is_empty() {
+            return Vec::new();
+        }
+        for ix in (0..self.count()).map(TargetIx).filter(|ix| !self.targets.contains_key(ix)) {
+            missing(Key::Target(id, ix), "it");
+        }
+        for (ix, target) in &self.targets {
+            if !self.contents.contains_key(&target.content) {
+                missing(Key::Target(id, *ix), &format!("its content {}", target.content.0));
+            }
+        }
+        for (ix, step) in self.memos.keys().filter(|(ix, _)| !self.targets.contains_key(ix)) {
+            missing(Key::Memo(id, *ix, *step), "its target");
+        }
+        match &self.head {
+            None => missing(Key::Batch(id), "it, but not the rest of its batch,"),
+            Some(head) if head.id != id => {
+                problems.push((Key::Batch(id), format!("it is the head of {}", head.id)));
+            }
+            Some(head) if self.count() != head.targets => {
+                let (said, there) = (head.targets, self.count());
+                let problem = format!("it says {said} targets, but there are {there}");
+                problems.push((Key::Batch(id), problem));
+            }
+            Some(_) => {}
+        }
+        problems
+    }
+
+    /// How many targets the head names or, if more, the rows do.
+    fn count(&self) -> u8 {
+        let named = self.head.as_ref().map_or(0, |head| head.targets);
+        let last = self.targets.keys().next_back().map_or(0, |ix| ix.0.saturating_add(1));
+        named.max(last)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.head.is_none()
+            && self.targets.is_empty()
+            && self.contents.is_empty()
+            && self.memos.is_empty()
+    }
+
+    /// The batch, if there were rows.
+    pub(super) fn assemble(mut self, id: BatchId) -> Result<Option<Batch>, StoreError> {
+        if let Some((key, problem)) = self.problems(id).into_iter().next() {
+            return Err(StoreError::Corrupt { key: key.to_string(), problem });
+        }
+        let Some(head) = self.head else { return Ok(None) };
+        for ((ix, step), memo) in self.memos {
+            let target = self.targets.get_mut(&ix).expect("a memo without target is a problem");
+            target.memo.insert(step, memo.into());
+        }
+        let targets = self.targets.into_values().map(Arc::new).collect();
+        Ok(Some(head.with(self.contents, targets)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::model::{Cursor, Outcome};
+    use crate::store::Memory;
+    use crate::store::samples::Maker;
+
+    fn stored(batch: &Batch) -> (Memory, u64) {
+        let store = Memory::new();
+        let epoch = store.begin_epoch().expect("memory");
+        store.commit(epoch, &batch_writes(None, batch)).expect("memory");
+        (store, epoch)
+    }
+
+    fn keys(writes: &[Write]) -> Vec<Key> {
+        let key = |write: &Write| match write {
+            Write::Put(key, _) | Write::Delete(key) => *key,
+        };
+        writes.iter().map(key).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn a_batch_comes_back_as_it_was_written(seed in any::<u64>(), targets in 1usize..25) {
+            let batch = Maker::new(seed).batch(targets);
+            let (store, _) = stored(&batch);
+            prop_assert_eq!(load_batch(&store, batch.id), Ok(Some(batch)));
+        }
+
+        #[test]
+        fn an_update_turns_the_old_into_the_new(seed in any::<u64>(), targets in 1usize..6) {
+            let mut maker = Maker::new(seed);
+            let old = maker.batch(targets);
+            let new = Batch { id: old.id, ..maker.batch(targets) };
+            let (store, epoch) = stored(&old);
+            store.commit(epoch, &batch_writes(Some(&old), &new)).expect("memory");
+            prop_assert_eq!(load_batch(&store, new.id), Ok(Some(new)));
+        }
+    }
+
+    #[test]
+    fn nothing_changed_writes_nothing() {
+        let batch = Maker::new(1).batch(5);
+        assert_eq!(batch_writes(Some(&batch), &batch), []);
+        let mut copy = batch.clone();
+        copy.targets = batch.targets.iter().map(|it| Arc::new(it.as_ref().clone())).collect();
+        assert_eq!(batch_writes(Some(&batch), &copy), []);
+    }
+
+    #[test]
+    fn one_event_writes_the_head_and_the_target_it_moved() {
+        let old = Maker::new(2).batch(25);
+        let mut new = old.clone();
+        new.entries += 1;
+        Arc::make_mut(&mut new.targets[7]).cursor = Cursor::Ended(Outcome::Canceled);
+        Arc::make_mut(&mut new.targets[7]).attempts += 1;
+        let writes = batch_writes(Some(&old), &new);
+        assert_eq!(keys(&writes), [Key::Batch(old.id), Key::Target(old.id, TargetIx(7))]);
+    }
+
+    #[test]
+    fn a_memo_alone_is_written_alone_and_a_lost_one_is_removed() {
+        let step = |n| StepRef { step: n, round: 0 };
+        let mut old = Maker::new(3).batch(2);
+        Arc::make_mut(&mut old.targets[1]).memo =
+            [(step(1), "1".into()), (step(2), "2".into())].into();
+        let mut new = old.clone();
+        Arc::make_mut(&mut new.targets[1]).memo =
+            [(step(1), "1".into()), (step(3), "3".into())].into();
+        let at = |n| Key::Memo(old.id, TargetIx(1), step(n));
+        let expected = [Write::Put(at(3), Record::Memo("3".to_owned())), Write::Delete(at(2))];
+        assert_eq!(batch_writes(Some(&old), &new), expected);
+    }
+
+    #[test]
+    fn a_missing_row_is_named_and_an_unknown_batch_is_none() {
+        let batch = Maker::new(4).batch(3);
+        let (id, content) = (batch.id, batch.targets[1].content);
+        let step = StepRef { step: 1, round: 1 };
+        assert_eq!(load_batch(&Memory::new(), id), Ok(None));
+        let memo = || Write::Put(Key::Memo(id, TargetIx(9), step), Record::Memo("{}".to_owned()));
+        let cases = [
+            (Write::Delete(Key::Batch(id)), Key::Batch(id)),
+            (Write::Delete(Key::Target(id, TargetIx(1))), Key::Target(id, TargetIx(1))),
+            (Write::Delete(Key::Target(id, TargetIx(2))), Key::Target(id, TargetIx(2))),
+            (Write::Delete(Key::Content(id, content)), {
+                let first = batch.targets.iter().position(|it| it.content == content);
+                Key::Target(id, TargetIx(u8::try_from(first.expect("one")).expect("small")))
+            }),
+            (memo(), Key::Memo(id, TargetIx(9), step)),
+        ];
+        for (damage, named) in cases {
+            let (store, epoch) = stored(&Batch {
+                targets: batch.targets.iter().map(|it| Arc::new(without_memo(it))).collect(),
+                ..batch.clone()
+            });
+            store.commit(epoch, std::slice::from_ref(&damage)).expect("memory");
+            let got = load_batch(&store, id);
+            assert!(
+                matches!(&got, Err(StoreError::Corrupt { key, .. }) if *key == named.to_string()),
+                "{damage:?}: {got:?}"
+            );
+        }
     }
 }

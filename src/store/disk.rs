@@ -1,168 +1,177 @@
-//! The store on disk: one sled tree, made durable by us.
+//! The store on disk: sled, and what sled does not promise.
 //!
-//! sled 0.34 writes on `flush` but does not sync. So every flush is followed by `fdatasync` on our
-//! own descriptor of the file sled uses, and only then is anything called durable.
+//! sled's own flush reaches the kernel and no further, so every flush here ends with an fdatasync
+//! on a descriptor of ours for the same file. sled may panic where a disk refuses or a file is
+//! damaged, so every call of it is guarded; after the first failure of a write nothing more is
+//! accepted, because memory may be ahead of the disk from then on.
 
-use std::fs::{self, File};
-use std::io::Write as _;
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+mod file;
+mod guard;
+mod hold;
+mod spill;
+
+use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
-use super::memory::FORMAT;
-use super::record::{decode, encode};
-use super::value::{PARTS_BEGIN, Shape, Spills, part_key, plan, sync_folder};
-use super::{Key, MetaRecord, Order, Record, Scanned, Store, StoreError, Write};
+use file::DataFile;
+use guard::{guarded, guarded_open, guarded_read};
+use hold::Hold;
+use spill::SpillFolder;
 
-/// sled's cache, in bytes: its default grows to a gibibyte.
+use super::pack::{self, Rows, Visitor};
+use super::{FORMAT, Key, MetaRecord, Order, Record, Scanned, Store, StoreError, Write, read};
+use crate::model::Digest;
+
+/// sled's own default grows with the machine.
 const CACHE_BYTES: u64 = 64 << 20;
 
-/// The store on disk.
+/// A folder with a sled tree in it, held by this process alone.
+#[derive(Debug)]
 pub struct Sled {
-    db: sled::Db,
-    file: File,
+    // Dropped in this order: the tree before the lock that keeps others out.
+    tree: Tree,
+    file: DataFile,
     folder: PathBuf,
-    spills: Spills,
-    unreferenced: Mutex<Vec<[u8; 32]>>,
     epoch: AtomicU64,
+    /// Makes a commit appear at once to a read of several rows.
+    gate: RwLock<()>,
+    writer: Mutex<Writer>,
+    _hold: Hold,
 }
 
-impl std::fmt::Debug for Sled {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Sled({})", self.folder.display())
-    }
+/// What only one thread at a time may have.
+#[derive(Debug, Default)]
+struct Writer {
+    /// Files that commits since the last flush stopped naming.
+    loosened: Vec<Digest>,
+    /// Why nothing more is written.
+    broken: Option<String>,
+}
+
+/// The tree and the files beside it.
+#[derive(Debug)]
+struct Tree {
+    db: sled::Db,
+    spill: SpillFolder,
 }
 
 impl Sled {
-    /// Opens the store in `folder`, or makes it there.
+    /// Opens the store in `folder`, or makes one there.
     ///
     /// # Errors
-    /// `Busy` when another process has it; `TooNew` when a newer program wrote it; `Corrupt` when
-    /// its files do not hold; `Disk`.
+    /// `Busy` when another process holds it; `Corrupt` when it is damaged; `TooNew` when a newer
+    /// program wrote it; `Disk`.
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
-        fs::create_dir_all(folder).map_err(|e| disk("create the store's folder", &e))?;
-        let config = sled::Config::new()
-            .path(folder)
-            .cache_capacity(CACHE_BYTES)
-            .flush_every_ms(None)
-            .mode(sled::Mode::HighThroughput);
-        let db = match guarded("open", || config.open()) {
-            Ok(db) => db,
-            Err(StoreError::Disk { problem, .. }) if problem.contains("lock") => {
-                return Err(busy(folder));
-            }
-            Err(StoreError::Disk { problem, .. }) => return Err(unreadable(folder, problem)),
-            Err(other) => return Err(other),
-        };
-        write_pid(folder).map_err(|e| disk("write the pid file", &e))?;
-        let file = own_descriptor(folder).map_err(|e| disk("open the store's file", &e))?;
-        let spills = Spills::open(folder.join("spill")).map_err(|e| disk("open spill", &e))?;
-        sync_folder(folder).map_err(|e| disk("sync the store's folder", &e))?;
+        file::create_folder(folder)?;
+        let hold = Hold::take(folder)?;
+        let db = guarded_open(folder, || {
+            sled::Config::new().path(folder).cache_capacity(CACHE_BYTES).flush_every_ms(None).open()
+        })?;
+        let file = DataFile::of(folder)?;
+        let tree = Tree { db, spill: SpillFolder::open(folder)? };
+        file::sync_new_store(folder)?;
         let store = Self {
-            db,
+            tree,
             file,
             folder: folder.to_owned(),
-            spills,
-            unreferenced: Mutex::default(),
             epoch: AtomicU64::new(0),
+            gate: RwLock::new(()),
+            writer: Mutex::default(),
+            _hold: hold,
         };
-        let meta = store.meta()?;
-        if meta.format > FORMAT {
-            return Err(StoreError::TooNew { found: meta.format, known: FORMAT });
-        }
-        store.epoch.store(meta.epoch, Ordering::Release);
-        store.sweep()?;
+        store.begin()?;
+        // Only now is it sure that what the tree names is durable, and that it is our tree.
+        store.tree.spill.sweep(|digest| pack::is_named(&store.tree, digest))?;
         Ok(store)
-    }
-
-    /// Bytes of the store's files.
-    pub fn disk_bytes(&self) -> u64 {
-        let size = |path: &Path| fs::metadata(path).map_or(0, |meta| meta.len());
-        let spilled = self.spills.names().unwrap_or_default();
-        let spill = self.folder.join("spill");
-        let spilled: u64 = spilled
-            .iter()
-            .map(|name| size(&spill.join(crate::model::Digest(*name).to_string())))
-            .sum();
-        size(&self.folder.join("db")) + spilled
     }
 
     /// Whether sled has put nothing into the files it never syncs. It must always be so.
     pub fn blobs_empty(&self) -> bool {
-        fs::read_dir(self.folder.join("blobs")).map_or(true, |mut files| files.next().is_none())
+        let blobs = std::fs::read_dir(self.folder.join("blobs"));
+        blobs.is_ok_and(|mut entries| entries.next().is_none())
     }
 
-    fn meta(&self) -> Result<MetaRecord, StoreError> {
-        match self.get(&Key::Meta)? {
-            Some(Record::Meta(meta)) => Ok(meta),
-            _ => Ok(MetaRecord { format: FORMAT, epoch: 0 }),
-        }
+    /// Bytes of the store's files, as far as they can be seen.
+    pub fn disk_bytes(&self) -> u64 {
+        file::folder_bytes(&self.folder)
     }
 
-    /// The whole frame behind a stored value.
-    fn frame(&self, key: &[u8], value: &[u8]) -> Result<Vec<u8>, StoreError> {
-        let corrupt = |problem: &str| StoreError::Corrupt {
-            key: Key::decode(key).map_or_else(|| format!("{key:02x?}"), |key| key.to_string()),
-            problem: problem.to_owned(),
+    /// Reads the epoch, or makes the first meta record in a new store.
+    fn begin(&self) -> Result<(), StoreError> {
+        let Some(Record::Meta(meta)) = read::get(&self.tree, &Key::Meta)? else {
+            if file::is_marked(&self.folder) {
+                return Err(StoreError::Corrupt {
+                    key: format!("the store in {}", self.folder.display()),
+                    problem: "it was in use before and opened empty".to_owned(),
+                });
+            }
+            self.write_meta(|_| 0)?;
+            return file::mark(&self.folder);
         };
-        match Shape::of(value).ok_or_else(|| corrupt("its value has no known shape"))? {
-            Shape::Whole => Ok(value.to_vec()),
-            Shape::Parts(count) => {
-                let mut frame = Vec::new();
-                for n in 0..count {
-                    let part = guarded("read", || self.db.get(part_key(key, n)))?;
-                    frame.extend_from_slice(&part.ok_or_else(|| corrupt("a part is missing"))?);
-                }
-                Ok(frame)
-            }
-            Shape::Spilled(name) => {
-                self.spills.read(&name).map_err(|_| corrupt("its spill file cannot be read"))
-            }
+        if meta.format > FORMAT {
+            return Err(StoreError::TooNew { found: meta.format, known: FORMAT });
         }
+        self.epoch.store(meta.epoch, Ordering::SeqCst);
+        if file::is_marked(&self.folder) { Ok(()) } else { file::mark(&self.folder) }
     }
 
-    /// What the old value of a key leaves behind when it is overwritten or deleted.
-    fn leavings(
-        &self,
-        key: &[u8],
-        batch: &mut sled::Batch,
-        gone: &mut Vec<[u8; 32]>,
-    ) -> Result<(), StoreError> {
-        let Some(old) = guarded("read", || self.db.get(key))? else { return Ok(()) };
-        match Shape::of(&old) {
-            Some(Shape::Parts(count)) => (0..count).for_each(|n| batch.remove(part_key(key, n))),
-            Some(Shape::Spilled(name)) => gone.push(name),
-            Some(Shape::Whole) | None => {}
-        }
-        Ok(())
+    fn write_meta(&self, next: impl FnOnce(u64) -> u64) -> Result<u64, StoreError> {
+        let mut writer = self.writer();
+        writer.check("begin epoch")?;
+        let epoch = next(self.epoch.load(Ordering::SeqCst));
+        let meta = Record::Meta(MetaRecord { format: FORMAT, epoch });
+        self.apply(&mut writer, &[Write::Put(Key::Meta, meta)])?;
+        self.epoch.store(epoch, Ordering::SeqCst);
+        drop(writer);
+        self.flush()?;
+        Ok(epoch)
     }
 
-    /// Removes spilled files that no record names: those of a commit that did not happen.
-    fn sweep(&self) -> Result<(), StoreError> {
-        let mut names = self.spills.names().map_err(|e| disk("list spilled records", &e))?;
-        if names.is_empty() {
-            return Ok(());
-        }
-        for pair in self.db.range(..PARTS_BEGIN.to_vec()) {
-            let (_, value) = pair.map_err(|e| disk("read", &e))?;
-            if let Some(Shape::Spilled(used)) = Shape::of(&value) {
-                names.retain(|name| *name != used);
+    fn apply(&self, writer: &mut Writer, writes: &[Write]) -> Result<(), StoreError> {
+        let plan = pack::plan(&self.tree, writes)?;
+        self.tree.spill.write(&plan.files)?;
+        let mut batch = sled::Batch::default();
+        for (key, row) in plan.rows {
+            match row {
+                Some(row) => batch.insert(key, row),
+                None => batch.remove(key),
             }
         }
-        names.iter().for_each(|name| self.spills.remove(name));
-        Ok(())
+        let applied = {
+            let _alone = self.gate.write().unwrap_or_else(PoisonError::into_inner);
+            guarded("commit", || self.tree.db.apply_batch(batch))
+        };
+        writer.loosened.extend(plan.loosened);
+        writer.note(applied)
+    }
+
+    fn writer(&self) -> MutexGuard<'_, Writer> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Removes the files that were loosened before a flush that has succeeded. Best effort: what
+    /// stays is swept at the next start.
+    fn remove_files(&self, loosened: Vec<Digest>) {
+        if loosened.is_empty() {
+            return;
+        }
+        // No commit may name a file again while it is looked at.
+        let writer = self.writer();
+        for digest in loosened {
+            let again = writer.loosened.contains(&digest);
+            if !again && pack::is_named(&self.tree, &digest) == Ok(false) {
+                self.tree.spill.remove(&digest);
+            }
+        }
     }
 }
 
 impl Store for Sled {
     fn get(&self, key: &Key) -> Result<Option<Record>, StoreError> {
-        let bytes = key.encode();
-        match guarded("read", || self.db.get(&bytes))? {
-            None => Ok(None),
-            Some(value) => decode(key, &bytes, &self.frame(&bytes, &value)?).map(Some),
-        }
+        let _still = self.gate.read().unwrap_or_else(PoisonError::into_inner);
+        read::get(&self.tree, key)
     }
 
     fn scan_checked(
@@ -172,134 +181,113 @@ impl Store for Sled {
         order: Order,
         limit: usize,
     ) -> Result<Vec<Scanned>, StoreError> {
-        if from > to {
-            return Ok(Vec::new());
-        }
-        let pairs = guarded("scan", || {
-            let range = self.db.range(from.to_vec()..=to.to_vec());
-            match order {
-                Order::Ascending => range.take(limit).collect::<Result<Vec<_>, _>>(),
-                Order::Descending => range.rev().take(limit).collect(),
-            }
-        })?;
-        let ours = pairs.iter().filter(|(key, _)| key.as_ref() < PARTS_BEGIN.as_slice());
-        Ok(ours
-            .map(|(key, value)| match self.frame(key, value) {
-                Ok(frame) => Scanned::read(key, &frame),
-                Err(problem) => Scanned { bytes: key.to_vec(), record: Err(problem) },
-            })
-            .collect())
+        let _still = self.gate.read().unwrap_or_else(PoisonError::into_inner);
+        read::scan(&self.tree, from, to, order, limit)
     }
 
     fn commit(&self, epoch: u64, writes: &[Write]) -> Result<(), StoreError> {
-        let stored = self.epoch.load(Ordering::Acquire);
-        if stored != epoch {
+        super::assert_no_meta(writes);
+        let mut writer = self.writer();
+        writer.check("commit")?;
+        let stored = self.epoch.load(Ordering::SeqCst);
+        if epoch != stored {
             return Err(StoreError::Fenced { ours: epoch, stored });
         }
-        let mut frames = Vec::with_capacity(writes.len());
-        for write in writes {
-            match write {
-                Write::Put(key, record) => {
-                    let bytes = key.encode();
-                    let frame = encode(&bytes, record)?;
-                    frames.push((bytes, Some(frame)));
-                }
-                Write::Delete(key) => frames.push((key.encode(), None)),
-            }
-        }
-        let mut batch = sled::Batch::default();
-        let mut gone = Vec::new();
-        for (key, _) in &frames {
-            self.leavings(key, &mut batch, &mut gone)?;
-        }
-        let plan = plan(frames)?;
-        self.spills.write(&plan.spills).map_err(|e| disk("write a spilled record", &e))?;
-        for (key, value) in plan.changes {
-            match value {
-                Some(value) => batch.insert(key, value),
-                None => batch.remove(key),
-            }
-        }
-        guarded("commit", || self.db.apply_batch(batch))?;
-        gone.retain(|name| !plan.spills.iter().any(|(kept, _)| kept == name));
-        self.unreferenced.lock().unwrap_or_else(PoisonError::into_inner).extend(gone);
-        Ok(())
+        self.apply(&mut writer, writes)
     }
 
     fn flush(&self) -> Result<(), StoreError> {
-        guarded("flush", || self.db.flush())?;
-        self.file.sync_data().map_err(|e| disk("fdatasync", &e))?;
-        let gone =
-            std::mem::take(&mut *self.unreferenced.lock().unwrap_or_else(PoisonError::into_inner));
-        gone.iter().for_each(|name| self.spills.remove(name));
+        let loosened = {
+            let mut writer = self.writer();
+            writer.check("flush")?;
+            std::mem::take(&mut writer.loosened)
+        };
+        let flushed = guarded("flush", || self.tree.db.flush()).and_then(|_| self.file.sync());
+        self.writer().note(flushed)?;
+        self.remove_files(loosened);
         Ok(())
     }
 
     fn begin_epoch(&self) -> Result<u64, StoreError> {
-        let meta = self.meta()?;
-        let epoch = meta.epoch + 1;
-        self.epoch.store(epoch, Ordering::Release);
-        let record = Record::Meta(MetaRecord { format: FORMAT, epoch });
-        self.commit(epoch, &[Write::Put(Key::Meta, record)])?;
-        self.flush()?;
-        Ok(epoch)
+        self.write_meta(|epoch| epoch + 1)
     }
 }
 
-/// Runs a call into sled; a panic in it becomes an error that stops us in words.
-fn guarded<T, E: std::fmt::Display>(
-    op: &'static str,
-    call: impl FnOnce() -> Result<T, E>,
-) -> Result<T, StoreError> {
-    match catch_unwind(AssertUnwindSafe(call)) {
-        Ok(Ok(value)) => Ok(value),
-        Ok(Err(problem)) => Err(StoreError::Disk { op, problem: problem.to_string() }),
-        Err(panic) => {
-            let text = panic
-                .downcast_ref::<String>()
-                .map(String::as_str)
-                .or_else(|| panic.downcast_ref::<&str>().copied())
-                .unwrap_or("no reason given");
-            Err(StoreError::Disk { op, problem: format!("the storage engine gave up: {text}") })
+impl Writer {
+    fn check(&self, op: &'static str) -> Result<(), StoreError> {
+        match &self.broken {
+            None => Ok(()),
+            Some(earlier) => Err(StoreError::Disk {
+                op,
+                problem: format!("the disk failed before ({earlier}); restart on a sound disk"),
+            }),
+        }
+    }
+
+    fn note<T>(&mut self, result: Result<T, StoreError>) -> Result<T, StoreError> {
+        if let Err(error) = &result {
+            self.broken.get_or_insert_with(|| error.to_string());
+        }
+        result
+    }
+}
+
+impl Rows for Tree {
+    type Row = sled::IVec;
+
+    fn row(&self, key: &[u8]) -> Result<Option<sled::IVec>, StoreError> {
+        guarded_read(|| self.db.get(key))
+    }
+
+    fn file(&self, digest: &Digest) -> Result<Option<Vec<u8>>, StoreError> {
+        self.spill.read(digest)
+    }
+
+    fn visit(
+        &self,
+        from: Bound<&[u8]>,
+        to: Bound<&[u8]>,
+        order: Order,
+        each: &mut Visitor<'_>,
+    ) -> Result<(), StoreError> {
+        let mut range = guarded_read(|| Ok(self.db.range::<&[u8], _>((from, to))))?;
+        loop {
+            let next = guarded_read(|| {
+                match order {
+                    Order::Ascending => range.next(),
+                    Order::Descending => range.next_back(),
+                }
+                .transpose()
+            })?;
+            let Some((key, row)) = next else { return Ok(()) };
+            if !each(&key, &row)? {
+                return Ok(());
+            }
         }
     }
 }
 
-fn disk(op: &'static str, problem: &dyn std::fmt::Display) -> StoreError {
-    StoreError::Disk { op, problem: problem.to_string() }
-}
-
-fn unreadable(folder: &Path, problem: String) -> StoreError {
-    StoreError::Corrupt { key: format!("the store in {}", folder.display()), problem }
-}
-
-fn busy(folder: &Path) -> StoreError {
-    let pid = fs::read_to_string(folder.join("pid")).unwrap_or_default();
-    let holder = match pid.trim() {
-        "" => String::new(),
-        pid => format!(", pid {pid}"),
-    };
-    StoreError::Busy { folder: folder.display().to_string(), holder }
-}
-
-fn write_pid(folder: &Path) -> std::io::Result<()> {
-    let mut file = fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(folder.join("pid"))?;
-    writeln!(file, "{}", std::process::id())
-}
-
-/// Our descriptor of the very file sled has open: `fdatasync` works on the file, not on whose
-/// descriptor it is, so both must be the same inode.
-fn own_descriptor(folder: &Path) -> std::io::Result<File> {
-    let path = folder.join("db");
-    let file = File::open(&path)?;
-    let (ours, there) = (file.metadata()?, fs::metadata(&path)?);
-    if (ours.dev(), ours.ino()) != (there.dev(), there.ino()) {
-        return Err(std::io::Error::other("the store's file was replaced while it was opened"));
+#[cfg(test)]
+impl Sled {
+    /// Puts raw bytes under a raw key, as damage would.
+    pub(in crate::store) fn damage(&self, key: &[u8], row: &[u8]) {
+        self.tree.db.insert(key, row).expect("a sound disk");
     }
-    Ok(file)
+
+    /// Tears a raw row out.
+    pub(in crate::store) fn tear(&self, key: &[u8]) {
+        self.tree.db.remove(key).expect("a sound disk");
+    }
+
+    /// The raw bytes under a raw key.
+    pub(in crate::store) fn raw(&self, key: &[u8]) -> Option<Vec<u8>> {
+        self.tree.db.get(key).expect("a sound disk").map(|row| row.to_vec())
+    }
+
+    /// How many raw rows there are, and the bytes of the largest value.
+    pub(in crate::store) fn raw_sizes(&self) -> (usize, usize) {
+        let sizes: Vec<usize> =
+            self.tree.db.iter().values().map(|row| row.expect("a sound disk").len()).collect();
+        (sizes.len(), sizes.into_iter().max().unwrap_or(0))
+    }
 }

@@ -1,5 +1,6 @@
 //! The data model: every key family, in one enum, and its bytes.
 
+use std::cmp::Ordering;
 use std::fmt;
 
 use crate::model::{
@@ -7,8 +8,9 @@ use crate::model::{
     Timestamp,
 };
 
-/// Every key there is. Encoded as a family byte and big-endian parts, so that scans are ordered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+/// Every key there is. Encoded as a family byte and big-endian parts; keys compare as their bytes
+/// do, so the rows of a batch lie together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Key {
     /// `01`. The store's format, epoch and identity. One; updated at start.
     Meta,
@@ -161,6 +163,18 @@ impl Key {
     }
 }
 
+impl Ord for Key {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.encode().cmp(&other.encode())
+    }
+}
+
+impl PartialOrd for Key {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
 fn raw_key(out: &mut Vec<u8>, family: u8, raw: u128) {
     out.push(family);
     out.extend_from_slice(&raw.to_be_bytes());
@@ -244,55 +258,99 @@ impl fmt::Display for Key {
     }
 }
 
+/// A key's bytes in words, whatever they are.
+pub(super) fn words(bytes: &[u8]) -> String {
+    Key::decode(bytes).map_or_else(
+        || {
+            let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+            format!("key 0x{hex}")
+        },
+        |key| key.to_string(),
+    )
+}
+
 #[cfg(test)]
 mod tests {
-    use super::*;
     use proptest::prelude::*;
 
-    fn any_key() -> impl Strategy<Value = Key> {
-        let parts = (any::<u128>(), any::<[u8; 32]>(), any::<i64>(), any::<u16>());
-        (0u8..19, parts).prop_map(|(family, (raw, bytes, ms, small))| {
-            let at = Timestamp::from_millis(ms);
-            let batch = BatchId::from_raw(raw);
-            let ix = TargetIx(small.to_be_bytes()[1]);
-            let step = StepRef { step: small, round: small.rotate_left(3) };
-            match family {
-                0 => Key::Meta,
-                1 => Key::Definition(Digest(bytes)),
-                2 => Key::Profile(ProfileId::from_raw(raw)),
-                3 => Key::Account(AccountId::from_raw(raw)),
-                4 => Key::Credential(AccountId::from_raw(raw)),
-                5 => Key::ApiKey(Digest(bytes)),
-                6 => Key::ApiKeyById(KeyId::from_raw(raw)),
-                7 => Key::Park(AccountId::from_raw(raw)),
-                8 => Key::Batch(batch),
-                9 => Key::Target(batch, ix),
-                10 => Key::Content(batch, ContentIx(small)),
-                11 => Key::Memo(batch, ix, step),
-                12 => Key::Entry(batch, u32::from(small) * 70_001),
-                13 => Key::Timer(at, batch),
-                14 => Key::Post(PostId::from_raw(raw)),
-                15 => Key::Claim(Digest(bytes)),
-                16 => Key::ClaimExpiry(at, Digest(bytes)),
-                17 => Key::Settled(at, batch),
-                _ => Key::Upkeep(Digest(bytes)),
-            }
-        })
-    }
+    use super::*;
+    use crate::store::samples::any_key;
 
     proptest! {
         #[test]
-        fn keys_survive_their_bytes(key in any_key()) {
-            prop_assert_eq!(Key::decode(&key.encode()), Some(key));
+        fn every_key_survives_its_bytes(key in any_key()) {
+            let bytes = key.encode();
+            prop_assert_eq!(Key::decode(&bytes), Some(key));
+            prop_assert_eq!(Key::decode(&bytes[..bytes.len() - 1]), None);
+            let mut longer = bytes;
+            longer.push(0);
+            prop_assert_eq!(Key::decode(&longer), None);
         }
 
         #[test]
-        fn bytes_sort_within_a_family_as_keys_do(a in any_key(), b in any_key()) {
-            let (x, y) = (a.encode(), b.encode());
-            if x[0] == y[0] && x[0] != BATCH {
-                prop_assert_eq!(a.cmp(&b), x.cmp(&y));
-            }
+        fn instants_sort_across_1970(a in any::<i64>(), b in any::<i64>(), id in any::<u128>()) {
+            let timer = |ms| Key::Timer(Timestamp::from_millis(ms), BatchId::from_raw(id));
+            prop_assert_eq!(timer(a).encode().cmp(&timer(b).encode()), a.cmp(&b));
         }
+
+        #[test]
+        fn rows_sort_by_batch_then_kind_then_number(
+            batches in any::<(u128, u128)>(),
+            kinds in (0u8..5, 0u8..5),
+            numbers in any::<(u8, u8)>(),
+        ) {
+            let row = |batch, kind, n: u8| {
+                let batch = BatchId::from_raw(batch);
+                match kind {
+                    0 => Key::Batch(batch),
+                    1 => Key::Target(batch, TargetIx(n)),
+                    2 => Key::Content(batch, ContentIx(u16::from(n) << 4)),
+                    3 => Key::Memo(batch, TargetIx(n), StepRef { step: 1, round: 2 }),
+                    _ => Key::Entry(batch, u32::from(n) << 12),
+                }
+            };
+            let number = |kind, n| if kind == 0 { 0 } else { n };
+            let left = row(batches.0, kinds.0, numbers.0);
+            let right = row(batches.1, kinds.1, numbers.1);
+            let expected = (batches.0, kinds.0, number(kinds.0, numbers.0))
+                .cmp(&(batches.1, kinds.1, number(kinds.1, numbers.1)));
+            prop_assert_eq!(left.cmp(&right), expected);
+        }
+    }
+
+    #[test]
+    fn families_sort_in_the_order_of_the_enum() {
+        let zero = BatchId::from_raw(0);
+        let at = Timestamp::from_millis(0);
+        let none = Digest([0; 32]);
+        let keys = [
+            Key::Meta,
+            Key::Definition(none),
+            Key::Profile(ProfileId::from_raw(0)),
+            Key::Account(AccountId::from_raw(0)),
+            Key::Credential(AccountId::from_raw(0)),
+            Key::ApiKey(none),
+            Key::ApiKeyById(KeyId::from_raw(0)),
+            Key::Park(AccountId::from_raw(0)),
+            Key::Batch(zero),
+            Key::Target(zero, TargetIx(0)),
+            Key::Content(zero, ContentIx(0)),
+            Key::Memo(zero, TargetIx(0), StepRef { step: 0, round: 0 }),
+            Key::Entry(zero, 0),
+            Key::Timer(at, zero),
+            Key::Post(PostId::from_raw(0)),
+            Key::Claim(none),
+            Key::ClaimExpiry(at, none),
+            Key::Settled(at, zero),
+            Key::Upkeep(none),
+        ];
+        assert!(keys.is_sorted());
+        let families: Vec<u8> = keys.iter().map(|key| key.encode()[0]).collect();
+        assert_eq!(
+            families,
+            [1, 2, 3, 4, 5, 6, 7, 8, 16, 16, 16, 16, 16, 32, 33, 34, 35, 36, 37],
+            "family bytes are persisted"
+        );
     }
 
     #[test]

@@ -1,34 +1,34 @@
-//! The store in memory, with a live and a durable image: for the simulation. It keeps the same
-//! bytes as the one on disk, so it proves the same codec.
+//! A store in memory with an idea of what a crash would leave, for the simulation.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::record::{decode, encode};
-use super::{Key, MetaRecord, Order, Record, Scanned, Store, StoreError, Write};
+use super::pack::{self, Plan, Rows, Visitor};
+use super::{FORMAT, Key, MetaRecord, Order, Record, Scanned, Store, StoreError, Write, read};
+use crate::model::Digest;
 
-/// The store's format.
-pub(super) const FORMAT: u32 = 1;
-
-type Image = BTreeMap<Vec<u8>, Vec<u8>>;
-type Change = (Vec<u8>, Option<Vec<u8>>);
-
-#[derive(Debug, Default)]
-struct Inner {
-    live: Image,
-    durable: Image,
-    unflushed: Vec<Vec<Change>>,
-    epoch: u64,
-    fails_after: Option<u64>,
-    dead: bool,
-}
-
-/// A store in memory. Clones share it.
+/// A store in memory. Clones are handles on the same store, so a core that should be dead can
+/// still hold one and be fenced.
 #[derive(Debug, Clone, Default)]
 pub struct Memory {
-    inner: Arc<Mutex<Inner>>,
+    shared: Arc<Mutex<Image>>,
 }
+
+/// The live rows, and how to get back from them to what is durable.
+#[derive(Debug, Default)]
+struct Image {
+    rows: BTreeMap<Vec<u8>, Arc<[u8]>>,
+    files: BTreeMap<Digest, Vec<u8>>,
+    /// One for each commit since the last flush, oldest first.
+    unflushed: Vec<Undo>,
+    loosened: Vec<Digest>,
+    epoch: u64,
+    fails_in: Option<u64>,
+}
+
+/// What the rows of one commit were before it.
+type Undo = Vec<(Vec<u8>, Option<Arc<[u8]>>)>;
 
 impl Memory {
     /// An empty store.
@@ -36,66 +36,54 @@ impl Memory {
         Self::default()
     }
 
-    /// What a crash leaves: all that was flushed and the first `keep` commits after it. This
-    /// store is dead from then on.
+    /// Loses power: what is left is everything flushed and the first `keep_unflushed` commits
+    /// after it. Returns a handle for the next process life; old handles see the same store and
+    /// are fenced once that life has begun.
     #[must_use]
-    pub fn crash(&self, keep: usize) -> Self {
-        let mut inner = self.lock();
-        inner.dead = true;
-        let mut image = inner.durable.clone();
-        for commit in inner.unflushed.iter().take(keep) {
-            apply(&mut image, commit);
+    pub fn crash(&self, keep_unflushed: usize) -> Self {
+        let mut image = self.lock();
+        let kept = keep_unflushed.min(image.unflushed.len());
+        let undone = image.unflushed.split_off(kept);
+        for (key, before) in undone.into_iter().rev().flatten() {
+            image.restore(key, before);
         }
-        let epoch = inner.epoch;
-        let next = Inner { live: image.clone(), durable: image, epoch, ..Inner::default() };
-        Self { inner: Arc::new(Mutex::new(next)) }
+        // What survived is on the disk now.
+        image.unflushed.clear();
+        image.fails_in = None;
+        image.epoch = image.stored_epoch();
+        drop(image);
+        self.clone()
     }
 
-    /// Lets the disk fail at the `n`-th commit or flush from now on, and at every later one.
+    /// How many commits the next crash may lose.
+    pub fn unflushed(&self) -> usize {
+        self.lock().unflushed.len()
+    }
+
+    /// Lets the disk fail after `n` more commits and flushes, and at every later one until a
+    /// crash.
     pub fn fail_at(&self, n: u64) {
-        self.lock().fails_after = Some(n);
+        self.lock().fails_in = Some(n);
     }
 
     /// Overwrites the bytes under a key, as a bad disk would; for tests of what is then said.
     pub fn damage(&self, key: &Key, change: impl FnOnce(&mut Vec<u8>)) {
-        if let Some(bytes) = self.lock().live.get_mut(&key.encode()) {
-            change(bytes);
-        }
+        let mut image = self.lock();
+        let bytes = key.encode();
+        let Some(row) = image.rows.get(&bytes) else { return };
+        let mut row = row.to_vec();
+        change(&mut row);
+        image.rows.insert(bytes, row.into());
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Inner {
-    fn disk(&mut self, op: &'static str) -> Result<(), StoreError> {
-        match self.fails_after {
-            Some(0) => self.dead = true,
-            Some(left) => self.fails_after = Some(left - 1),
-            None => {}
-        }
-        if self.dead {
-            return Err(StoreError::Disk { op, problem: "the simulated disk is gone".to_owned() });
-        }
-        Ok(())
-    }
-}
-
-fn apply(image: &mut Image, commit: &[Change]) {
-    for (key, value) in commit {
-        match value {
-            Some(value) => image.insert(key.clone(), value.clone()),
-            None => image.remove(key),
-        };
+    fn lock(&self) -> MutexGuard<'_, Image> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Store for Memory {
     fn get(&self, key: &Key) -> Result<Option<Record>, StoreError> {
-        let bytes = key.encode();
-        let inner = self.lock();
-        inner.live.get(&bytes).map(|frame| decode(key, &bytes, frame)).transpose()
+        read::get(&*self.lock(), key)
     }
 
     fn scan_checked(
@@ -105,61 +93,119 @@ impl Store for Memory {
         order: Order,
         limit: usize,
     ) -> Result<Vec<Scanned>, StoreError> {
-        if from > to {
-            return Ok(Vec::new());
-        }
-        let inner = self.lock();
-        let range = inner.live.range::<[u8], _>((Bound::Included(from), Bound::Included(to)));
-        let read = |(bytes, frame): (&Vec<u8>, &Vec<u8>)| Scanned::read(bytes, frame);
-        Ok(match order {
-            Order::Ascending => range.take(limit).map(read).collect(),
-            Order::Descending => range.rev().take(limit).map(read).collect(),
-        })
+        read::scan(&*self.lock(), from, to, order, limit)
     }
 
     fn commit(&self, epoch: u64, writes: &[Write]) -> Result<(), StoreError> {
-        let mut commit = Vec::with_capacity(writes.len());
-        for write in writes {
-            match write {
-                Write::Put(key, record) => {
-                    let bytes = key.encode();
-                    let frame = encode(&bytes, record)?;
-                    commit.push((bytes, Some(frame)));
-                }
-                Write::Delete(key) => commit.push((key.encode(), None)),
-            }
+        super::assert_no_meta(writes);
+        let mut image = self.lock();
+        image.may_fail("commit")?;
+        if epoch != image.epoch {
+            return Err(StoreError::Fenced { ours: epoch, stored: image.epoch });
         }
-        let mut inner = self.lock();
-        inner.disk("commit")?;
-        if inner.epoch != epoch {
-            return Err(StoreError::Fenced { ours: epoch, stored: inner.epoch });
-        }
-        let inner = &mut *inner;
-        apply(&mut inner.live, &commit);
-        inner.unflushed.push(commit);
+        let plan = pack::plan(&*image, writes)?;
+        image.apply(plan);
         Ok(())
     }
 
     fn flush(&self) -> Result<(), StoreError> {
-        let mut inner = self.lock();
-        inner.disk("flush")?;
-        let inner = &mut *inner;
-        for commit in inner.unflushed.drain(..) {
-            apply(&mut inner.durable, &commit);
+        let mut image = self.lock();
+        image.may_fail("flush")?;
+        image.settle()
+    }
+
+    fn begin_epoch(&self) -> Result<u64, StoreError> {
+        let mut image = self.lock();
+        image.may_fail("begin epoch")?;
+        let epoch = image.stored_epoch() + 1;
+        let meta = Record::Meta(MetaRecord { format: FORMAT, epoch });
+        let plan = pack::plan(&*image, &[Write::Put(Key::Meta, meta)])?;
+        image.apply(plan);
+        image.settle()?;
+        image.epoch = epoch;
+        Ok(epoch)
+    }
+}
+
+impl Image {
+    fn apply(&mut self, plan: Plan) {
+        self.files.extend(plan.files);
+        self.loosened.extend(plan.loosened);
+        let mut undo = Undo::with_capacity(plan.rows.len());
+        for (key, row) in plan.rows {
+            let before = match row {
+                Some(row) => self.rows.insert(key.clone(), row.into()),
+                None => self.rows.remove(&key),
+            };
+            undo.push((key, before));
+        }
+        self.unflushed.push(undo);
+    }
+
+    fn restore(&mut self, key: Vec<u8>, before: Option<Arc<[u8]>>) {
+        match before {
+            Some(row) => drop(self.rows.insert(key, row)),
+            None => drop(self.rows.remove(&key)),
+        }
+    }
+
+    fn settle(&mut self) -> Result<(), StoreError> {
+        self.unflushed.clear();
+        for digest in std::mem::take(&mut self.loosened) {
+            if !pack::is_named(self, &digest)? {
+                self.files.remove(&digest);
+            }
         }
         Ok(())
     }
 
-    fn begin_epoch(&self) -> Result<u64, StoreError> {
-        let stored = match self.get(&Key::Meta)? {
-            Some(Record::Meta(meta)) => meta.epoch,
+    fn stored_epoch(&self) -> u64 {
+        match read::get(self, &Key::Meta) {
+            Ok(Some(Record::Meta(meta))) => meta.epoch,
             _ => 0,
-        };
-        let epoch = stored + 1;
-        self.lock().epoch = epoch;
-        let meta = Record::Meta(MetaRecord { format: FORMAT, epoch });
-        self.commit(epoch, &[Write::Put(Key::Meta, meta)])?;
-        self.flush()?;
-        Ok(epoch)
+        }
+    }
+
+    fn may_fail(&mut self, op: &'static str) -> Result<(), StoreError> {
+        match &mut self.fails_in {
+            None => Ok(()),
+            Some(0) => Err(StoreError::Disk { op, problem: "a failure was asked for".to_owned() }),
+            Some(left) => {
+                *left -= 1;
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Rows for Image {
+    type Row = Arc<[u8]>;
+
+    fn row(&self, key: &[u8]) -> Result<Option<Arc<[u8]>>, StoreError> {
+        Ok(self.rows.get(key).cloned())
+    }
+
+    fn file(&self, digest: &Digest) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self.files.get(digest).cloned())
+    }
+
+    fn visit(
+        &self,
+        from: Bound<&[u8]>,
+        to: Bound<&[u8]>,
+        order: Order,
+        each: &mut Visitor<'_>,
+    ) -> Result<(), StoreError> {
+        let mut range = self.rows.range::<[u8], _>((from, to));
+        loop {
+            let next = match order {
+                Order::Ascending => range.next(),
+                Order::Descending => range.next_back(),
+            };
+            let Some((key, row)) = next else { return Ok(()) };
+            if !each(key, row)? {
+                return Ok(());
+            }
+        }
     }
 }

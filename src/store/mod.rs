@@ -12,10 +12,16 @@
 mod key;
 mod record;
 mod batch;
+mod pack;
+mod read;
 mod disk;
-mod value;
 mod memory;
 mod verify;
+
+#[cfg(test)]
+mod samples;
+#[cfg(test)]
+mod tests;
 
 pub use batch::{batch_writes, load_batch};
 pub use disk::Sled;
@@ -26,6 +32,9 @@ pub use record::{
     PostPlace, Record, TimerRecord, UpkeepRecord,
 };
 pub use verify::{Finding, VerifyReport, verify};
+
+/// The format of the store as a whole: raised when an older program must not open it.
+pub const FORMAT: u32 = 1;
 
 /// One change to one key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,10 +116,12 @@ pub trait Store: Send + Sync {
     fn get(&self, key: &Key) -> Result<Option<Record>, StoreError>;
 
     /// Up to `limit` keys with `from <= key <= to` by their bytes, each with its record or with
-    /// what is wrong with it.
+    /// what is wrong with it. Rows that the store keeps for itself appear only where they are
+    /// wrong.
     ///
     /// # Errors
-    /// `Disk` when the store cannot be read at all.
+    /// Only when the store cannot be read on: what is behind the last key of an earlier call is
+    /// then out of reach.
     fn scan_checked(
         &self,
         from: &[u8],
@@ -138,6 +149,10 @@ pub trait Store: Send + Sync {
     ///
     /// # Errors
     /// `Fenced` when `epoch` is not the store's; `TooLarge`; `Disk`.
+    ///
+    /// # Panics
+    /// When a record is of another kind than its key, or a write touches `Key::Meta`, which is
+    /// the store's own: mistakes of the caller.
     fn commit(&self, epoch: u64, writes: &[Write]) -> Result<(), StoreError>;
 
     /// Makes every commit so far survive a power loss.
@@ -154,7 +169,7 @@ pub trait Store: Send + Sync {
 }
 
 /// One key met by a scan.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scanned {
     /// The key's bytes.
     pub bytes: Vec<u8>,
@@ -163,14 +178,15 @@ pub struct Scanned {
 }
 
 impl Scanned {
-    fn read(bytes: &[u8], frame: &[u8]) -> Self {
-        let record = match Key::decode(bytes) {
-            Some(key) => record::decode(&key, bytes, frame).map(|record| (key, record)),
-            None => Err(StoreError::Corrupt {
-                key: format!("{bytes:02x?}"),
-                problem: "these bytes are no key of this program".to_owned(),
-            }),
-        };
-        Self { bytes: bytes.to_vec(), record }
+    /// The key in words, even where its bytes are none.
+    pub fn words(&self) -> String {
+        key::words(&self.bytes)
     }
+}
+
+fn assert_no_meta(writes: &[Write]) {
+    let touches = writes
+        .iter()
+        .any(|write| matches!(write, Write::Put(Key::Meta, _) | Write::Delete(Key::Meta)));
+    assert!(!touches, "the meta record changes only when an epoch begins");
 }

@@ -1,177 +1,301 @@
-//! Walks everything that is stored and names whatever does not hold.
+//! Walks everything and says all that is wrong with it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{ClaimState, Key, Order, Record, Store, StoreError, load_batch};
-use crate::model::{Batch, BatchId, PostId, ReplyState, TargetIx, Timestamp};
+use super::batch::Parts;
+use super::{ClaimState, Key, Order, Record, Scanned, Store, StoreError};
+use crate::machine::stored_wake;
+use crate::model::{BatchId, Timestamp};
 
-/// Records of one page.
-const PAGE: usize = 1_000;
+/// Rows looked at between two breaths of the writer.
+const PAGE_ROWS: usize = 512;
+/// Above every key, private ones too.
+const LAST: [u8; 1] = [0xff];
 
-/// What a walk found.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// What a walk over the whole store found.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct VerifyReport {
     /// Records read.
     pub records: u64,
     /// Batches among them.
     pub batches: u64,
-    /// Journal entries among them.
+    /// Of these, how many are not settled.
+    pub unsettled: u64,
+    /// Posts.
+    pub posts: u64,
+    /// Journal entries.
     pub entries: u64,
-    /// What does not hold.
+    /// What is wrong; empty in a sound store.
     pub findings: Vec<Finding>,
 }
 
-/// One thing that does not hold.
+/// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// The record, in words.
+    /// Where, in words.
     pub key: String,
-    /// What is wrong with it.
+    /// What, in words.
     pub problem: String,
 }
 
-#[derive(Default)]
-struct Walk {
-    report: VerifyReport,
-    batches: BTreeSet<BatchId>,
-    entries: BTreeMap<BatchId, (u32, u32)>,
-    timers: BTreeMap<BatchId, Vec<Timestamp>>,
-    posts: BTreeMap<PostId, (BatchId, TargetIx)>,
-    claims: Vec<(Key, BatchId)>,
-}
-
-/// Reads every record. Damage is reported, not stopped at.
+/// Checks every record and what records say of each other. Run it on a store nobody writes to:
+/// what a commit moves between two pages looks wrong.
 ///
 /// # Errors
-/// `Disk` when the store cannot be read at all.
+/// `Disk` when the store cannot be read on; whatever else is wrong is a finding.
 pub fn verify(store: &dyn Store) -> Result<VerifyReport, StoreError> {
-    let mut walk = Walk::default();
-    let mut from = vec![0];
-    let to = super::value::PARTS_BEGIN;
+    let mut walk = Walk::new(store);
+    let mut from = Vec::new();
     loop {
-        let page = store.scan_checked(&from, &to, Order::Ascending, PAGE)?;
-        let more = page.len() == PAGE;
-        if let Some(last) = page.last() {
-            from.clone_from(&last.bytes);
-            from.push(0);
-        }
-        for scanned in page {
-            walk.report.records += 1;
-            match scanned.record {
-                Ok((key, record)) => walk.note(key, &record),
-                Err(StoreError::Corrupt { key, problem }) => walk.find(key, problem),
-                Err(other) => return Err(other),
+        match store.scan_checked(&from, &LAST, Order::Ascending, PAGE_ROWS) {
+            Ok(page) => {
+                let Some(last) = page.last() else { return walk.finish() };
+                from = [last.bytes.as_slice(), &[0]].concat();
+                for row in page {
+                    walk.take(row)?;
+                }
             }
-        }
-        if !more {
-            break;
+            Err(StoreError::Corrupt { key, problem }) => {
+                walk.found(key, format!("{problem}; nothing behind it could be read"));
+                return walk.finish();
+            }
+            Err(error) => return Err(error),
         }
     }
-    walk.check_batches(store)?;
-    walk.check_indexes();
-    Ok(walk.report)
 }
 
-impl Walk {
-    fn find(&mut self, key: impl ToString, problem: impl Into<String>) {
+struct Walk<'a> {
+    store: &'a dyn Store,
+    report: VerifyReport,
+    /// The batch whose rows are passing by.
+    current: Option<Current>,
+    /// When the timer of each unsettled batch must be, and whether it has been met.
+    wakes: BTreeMap<BatchId, (Timestamp, bool)>,
+    /// Batches with a damaged row: when they wake cannot be known.
+    damaged: BTreeSet<BatchId>,
+}
+
+/// The rows of one batch as far as they have been read.
+struct Current {
+    id: BatchId,
+    parts: Parts,
+    damaged: bool,
+    /// The number that the next journal entry must have.
+    next_entry: Option<u32>,
+}
+
+impl<'a> Walk<'a> {
+    fn new(store: &'a dyn Store) -> Self {
+        Self {
+            store,
+            report: VerifyReport::default(),
+            current: None,
+            wakes: BTreeMap::new(),
+            damaged: BTreeSet::new(),
+        }
+    }
+
+    fn found(&mut self, key: impl ToString, problem: impl Into<String>) {
         self.report.findings.push(Finding { key: key.to_string(), problem: problem.into() });
     }
 
-    fn note(&mut self, key: Key, record: &Record) {
-        match (key, record) {
-            (Key::Batch(id), _) => {
-                self.report.batches += 1;
-                self.batches.insert(id);
+    fn take(&mut self, row: Scanned) -> Result<(), StoreError> {
+        let key = Key::decode(&row.bytes);
+        let batch = key.and_then(batch_of);
+        if self.current.as_ref().is_some_and(|current| batch != Some(current.id)) {
+            self.leave_batch()?;
+        }
+        if let Some(id) = batch {
+            self.current.get_or_insert_with(|| Current::new(id));
+        }
+        self.report.records += 1;
+        let words = row.words();
+        match row.record {
+            Ok((key, record)) => self.check(key, record),
+            Err(StoreError::Corrupt { key: named, problem }) => {
+                self.note_damage(key);
+                self.found(named, problem);
+                Ok(())
             }
-            (Key::Entry(id, n), Record::Entry(entry)) => {
-                self.report.entries += 1;
-                if entry.n != n || entry.batch != id {
-                    self.find(key, "it says it belongs elsewhere");
-                }
-                let (first, next) = self.entries.get(&id).copied().unwrap_or((n, n));
-                if n != next {
-                    self.find(key, format!("entry {next} before it is missing"));
-                }
-                self.entries.insert(id, (first, n + 1));
+            Err(error @ StoreError::TooNew { .. }) => {
+                self.note_damage(key);
+                self.found(words, error.to_string());
+                Ok(())
             }
-            (Key::Timer(at, id), _) => self.timers.entry(id).or_default().push(at),
-            (Key::Post(post), Record::Post(place)) => {
-                self.posts.insert(post, (place.batch, place.ix));
-            }
-            (Key::Claim(_), Record::Claim(claim)) => {
-                if let (ClaimState::Running, Some(batch)) = (&claim.state, claim.batch) {
-                    self.claims.push((key, batch));
-                }
-            }
-            _ => {}
+            Err(error) => Err(error),
         }
     }
 
-    fn check_batches(&mut self, store: &dyn Store) -> Result<(), StoreError> {
-        for id in self.batches.clone() {
-            match load_batch(store, id) {
-                Ok(Some(batch)) => self.check_batch(&batch),
-                Ok(None) => self.find(id, "it has no head"),
-                // Damage to one of its records was named when that record was read.
-                Err(StoreError::Corrupt { key, problem }) => {
-                    if !self.report.findings.iter().any(|known| known.key == key) {
-                        self.find(key, problem);
-                    }
+    fn note_damage(&mut self, key: Option<Key>) {
+        let Some(current) = &mut self.current else { return };
+        match key {
+            Some(Key::Entry(_, n)) => current.next_entry = Some(n.saturating_add(1)),
+            _ => current.damaged = true,
+        }
+    }
+
+    fn check(&mut self, key: Key, record: Record) -> Result<(), StoreError> {
+        if !names_itself(&key, &record) {
+            self.found(key, "it holds the id of another record");
+        }
+        match (key, record) {
+            (Key::Entry(_, n), Record::Entry(_)) => self.check_entry(key, n),
+            (Key::Timer(at, batch), Record::Timer(_)) => self.check_timer(key, at, batch)?,
+            (Key::Post(post), Record::Post(place)) => {
+                self.report.posts += 1;
+                let target = Key::Target(place.batch, place.ix);
+                let there = self.peek(&target)?;
+                let points_back = matches!(
+                    &there,
+                    Peek::Sound(Record::Target(target)) if target.post == post
+                );
+                if !points_back && !matches!(there, Peek::Damaged) {
+                    self.found(key, format!("it points to {target}, which is not this post"));
                 }
-                Err(other) => return Err(other),
+            }
+            (Key::Claim(_), Record::Claim(claim)) if claim.state == ClaimState::Running => {
+                match claim.batch {
+                    None => self.found(key, "it is running and names no batch"),
+                    Some(batch) if matches!(self.peek(&Key::Batch(batch))?, Peek::Nothing) => {
+                        self.found(key, format!("it is running for {batch}, which is missing"));
+                    }
+                    Some(_) => {}
+                }
+            }
+            (key, record) => {
+                if let Some(current) = &mut self.current {
+                    current.parts.take(&key, record);
+                }
             }
         }
         Ok(())
     }
 
-    fn check_batch(&mut self, batch: &Batch) {
-        let id = batch.id;
-        match self.entries.get(&id) {
-            Some((_, next)) if *next == batch.entries => {}
-            // A trimmed journal is gone whole.
-            None if batch.is_settled() => {}
-            found => {
-                let next = found.map_or(0, |(_, next)| *next);
-                self.find(id, format!("its journal ends before {next}, not {}", batch.entries));
-            }
-        }
-        let wake = earliest_wake(batch);
-        let timers = self.timers.remove(&id).unwrap_or_default();
-        if timers.len() > 1 || timers.first().copied() != wake {
-            let wake = wake.map_or_else(|| "none".to_owned(), |at| at.to_string());
-            let found: Vec<String> = timers.iter().map(Timestamp::to_string).collect();
-            self.find(id, format!("it should have the timer {wake} and has {found:?}"));
-        }
-        for (ix, target) in batch.places() {
-            if self.posts.remove(&target.post) != Some((id, ix)) {
-                self.find(target.post, "the index does not lead to it");
-            }
+    fn check_entry(&mut self, key: Key, n: u32) {
+        self.report.entries += 1;
+        let Some(current) = &mut self.current else { return };
+        let expected = current.next_entry.replace(n.saturating_add(1));
+        // A journal may have lost its start to trimming, never its middle.
+        if expected.is_some_and(|expected| expected != n) {
+            let expected = expected.unwrap_or_default();
+            self.found(key, format!("the entries from {expected} on before it are missing"));
         }
     }
 
-    fn check_indexes(&mut self) {
-        for (post, (batch, _)) in std::mem::take(&mut self.posts) {
-            if !self.batches.contains(&batch) {
-                self.find(post, format!("its index names {batch}, which is not there"));
+    fn check_timer(&mut self, key: Key, at: Timestamp, batch: BatchId) -> Result<(), StoreError> {
+        match self.wakes.get_mut(&batch) {
+            Some((wake, met)) if *wake == at => *met = true,
+            Some((wake, _)) => {
+                let problem = format!("its batch needs a timer at {wake}, not this one");
+                self.found(key, problem);
+            }
+            None if self.damaged.contains(&batch) => {}
+            None => match self.peek(&Key::Batch(batch))? {
+                Peek::Sound(_) => self.found(key, "a timer of a settled batch"),
+                Peek::Nothing => self.found(key, "a timer of a batch that is missing"),
+                Peek::Damaged => {}
+            },
+        }
+        Ok(())
+    }
+
+    /// Judges the batch whose rows have passed by.
+    fn leave_batch(&mut self) -> Result<(), StoreError> {
+        let Some(current) = self.current.take() else { return Ok(()) };
+        let id = current.id;
+        if current.damaged {
+            self.damaged.insert(id);
+            return Ok(());
+        }
+        let problems = current.parts.problems(id);
+        if !problems.is_empty() {
+            self.damaged.insert(id);
+            problems.into_iter().for_each(|(key, problem)| self.found(key, problem));
+            return Ok(());
+        }
+        let Some(batch) = current.parts.assemble(id)? else {
+            self.found(Key::Batch(id), "it is missing, but journal entries of it are there");
+            return Ok(());
+        };
+        self.report.batches += 1;
+        // Only the journal of a settled batch may have been trimmed whole.
+        let trimmed = current.next_entry.is_none() && batch.is_settled();
+        let next = current.next_entry.unwrap_or(0);
+        if next != batch.entries && !trimmed {
+            let problem = format!("it says {} entries, but they end before {next}", batch.entries);
+            self.found(Key::Batch(id), problem);
+        }
+        for (ix, target) in batch.places() {
+            let place = self.peek(&Key::Post(target.post))?;
+            let sound = match &place {
+                Peek::Sound(Record::Post(place)) => place.batch == id && place.ix == ix,
+                Peek::Damaged => true,
+                Peek::Sound(_) | Peek::Nothing => false,
+            };
+            if !sound {
+                let problem = format!("its post {} does not point back to it", target.post);
+                self.found(Key::Target(id, ix), problem);
             }
         }
-        for (batch, _) in std::mem::take(&mut self.timers) {
-            if !self.batches.contains(&batch) {
-                self.find(batch, "a timer names it and it is not there");
+        if let Some(wake) = stored_wake(&batch) {
+            self.report.unsettled += 1;
+            self.wakes.insert(id, (wake, false));
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<VerifyReport, StoreError> {
+        self.leave_batch()?;
+        for (id, (wake, met)) in std::mem::take(&mut self.wakes) {
+            if !met {
+                self.found(Key::Batch(id), format!("it is not settled and has no timer at {wake}"));
             }
         }
-        for (key, batch) in std::mem::take(&mut self.claims) {
-            if !self.batches.contains(&batch) {
-                self.find(key, format!("it waits for {batch}, which is not there"));
-            }
+        Ok(self.report)
+    }
+
+    /// Another record than the one at hand; a damaged one is reported where the walk meets it.
+    fn peek(&self, key: &Key) -> Result<Peek, StoreError> {
+        match self.store.get(key) {
+            Ok(Some(record)) => Ok(Peek::Sound(record)),
+            Ok(None) => Ok(Peek::Nothing),
+            Err(StoreError::Corrupt { .. } | StoreError::TooNew { .. }) => Ok(Peek::Damaged),
+            Err(error) => Err(error),
         }
     }
 }
 
-fn earliest_wake(batch: &Batch) -> Option<Timestamp> {
-    let reply = match batch.reply {
-        ReplyState::Pending { by } => Some(by),
-        ReplyState::Given => None,
-    };
-    batch.targets.iter().filter_map(|target| target.cursor.wake()).chain(reply).min()
+enum Peek {
+    Sound(Record),
+    Damaged,
+    Nothing,
+}
+
+impl Current {
+    fn new(id: BatchId) -> Self {
+        Self { id, parts: Parts::default(), damaged: false, next_entry: None }
+    }
+}
+
+/// The batch whose rows a key is among.
+const fn batch_of(key: Key) -> Option<BatchId> {
+    match key {
+        Key::Batch(id)
+        | Key::Target(id, _)
+        | Key::Content(id, _)
+        | Key::Memo(id, ..)
+        | Key::Entry(id, _) => Some(id),
+        _ => None,
+    }
+}
+
+/// Whether a record that holds its own id holds the one its key says.
+fn names_itself(key: &Key, record: &Record) -> bool {
+    match (key, record) {
+        (Key::Profile(id), Record::Profile(it)) => it.id == *id,
+        (Key::Account(id), Record::Account(it)) => it.id == *id,
+        (Key::ApiKey(hash), Record::ApiKey(it)) => it.hash == *hash,
+        (Key::Entry(batch, n), Record::Entry(it)) => it.batch == *batch && it.n == *n,
+        _ => true,
+    }
 }

@@ -1,63 +1,131 @@
-//! The bytes of a record: a version byte, three zero bytes, a checksum over the key and the
-//! archive, and the archive itself.
+//! The frame around a stored record: a version byte, a checksum, the archive.
 //!
-//! The key is part of the checksum, so a record that stands under a wrong key is found out.
+//! The checksum covers the version, the key and the archive, so a record under a wrong key is as
+//! wrong as a flipped bit.
 
-use super::{Record, from_disk, to_disk, v1};
-use crate::store::{Key, StoreError};
-use rkyv::rancor;
+use rkyv::util::AlignedVec;
 
-/// The version this program writes.
+use super::{Key, Record, v1};
+use crate::store::StoreError;
+
+/// The version written; versions above it belong to newer programs.
 const VERSION: u8 = 1;
-/// Version, padding and checksum: keeps the archive aligned to eight when the frame is.
-const HEADER_BYTES: usize = 8;
+const HEADER_BYTES: usize = 5;
 
-/// The frame of a record.
+/// The frame of `record` under `key`.
 ///
-/// # Errors
-/// `Disk` when it cannot be serialized, which is a mistake of ours.
-pub fn encode(key: &[u8], record: &Record) -> Result<Vec<u8>, StoreError> {
-    let archive = rkyv::to_bytes::<rancor::Error>(&to_disk::record(record))
-        .map_err(|problem| StoreError::Disk { op: "encode", problem: problem.to_string() })?;
+/// # Panics
+/// When the record is not of the kind its key says: a mistake of the caller.
+pub(in crate::store) fn encode(key: &Key, record: &Record) -> Vec<u8> {
+    assert!(record.fits(key), "a record of another kind under {key}");
+    let archive = v1::archive(record);
     let mut frame = Vec::with_capacity(HEADER_BYTES + archive.len());
-    frame.extend_from_slice(&[VERSION, 0, 0, 0]);
-    frame.extend_from_slice(&checksum(key, &archive).to_be_bytes());
+    frame.push(VERSION);
+    frame.extend_from_slice(&checksum(VERSION, key, &archive).to_le_bytes());
     frame.extend_from_slice(&archive);
-    Ok(frame)
+    frame
 }
 
-/// The record of a frame.
+/// The record in a frame found under `key`.
 ///
 /// # Errors
-/// `Corrupt`, naming the key, when anything about the bytes does not hold.
-pub fn decode(key: &Key, key_bytes: &[u8], frame: &[u8]) -> Result<Record, StoreError> {
+/// `Corrupt` when anything about it is not as written; `TooNew` when a newer program wrote it.
+pub(in crate::store) fn decode(key: &Key, frame: &[u8]) -> Result<Record, StoreError> {
     let corrupt = |problem: String| StoreError::Corrupt { key: key.to_string(), problem };
-    let (header, archive) = frame
-        .split_at_checked(HEADER_BYTES)
-        .ok_or_else(|| corrupt(format!("it is {} bytes long, less than a frame", frame.len())))?;
-    if header[0] != VERSION {
-        let found = header[0];
-        return Err(corrupt(format!("it has version {found}; this program knows {VERSION}")));
+    let Some((header, archive)) = frame.split_first_chunk::<HEADER_BYTES>() else {
+        return Err(corrupt(format!("{} bytes are too few for a record", frame.len())));
+    };
+    let [version, sum @ ..] = *header;
+    if checksum(version, key, archive) != u32::from_le_bytes(sum) {
+        return Err(corrupt("its checksum does not match its bytes and its key".to_owned()));
     }
-    let stored = u32::from_be_bytes([header[4], header[5], header[6], header[7]]);
-    if stored != checksum(key_bytes, archive) {
-        return Err(corrupt("its checksum does not match its bytes".to_owned()));
+    if version > VERSION {
+        return Err(StoreError::TooNew { found: version.into(), known: VERSION.into() });
     }
-    let mut aligned = rkyv::util::AlignedVec::<16>::with_capacity(archive.len());
+    if version != VERSION {
+        return Err(corrupt(format!("no program ever wrote version {version}")));
+    }
+    // rkyv reads in place and wants alignment; values lie at any offset.
+    let mut aligned = AlignedVec::with_capacity(archive.len());
     aligned.extend_from_slice(archive);
-    let disk = rkyv::from_bytes::<v1::Record, rancor::Error>(&aligned)
-        .map_err(|problem| corrupt(format!("its archive does not hold: {problem}")))?;
-    let record = from_disk::record(disk).map_err(corrupt)?;
-    if !record.fits(key) {
-        return Err(corrupt("it is a record of another kind".to_owned()));
-    }
-    Ok(record)
+    v1::restore(key, &aligned).map_err(|unfit| corrupt(unfit.0))
 }
 
-fn checksum(key: &[u8], archive: &[u8]) -> u32 {
+fn checksum(version: u8, key: &Key, archive: &[u8]) -> u32 {
     let mut hasher = crc32fast::Hasher::new();
-    hasher.update(&[VERSION]);
-    hasher.update(key);
+    hasher.update(&[version]);
+    hasher.update(&key.encode());
     hasher.update(archive);
     hasher.finalize()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::model::{BatchId, TargetIx};
+    use crate::store::record::golden::rich_rows;
+    use crate::store::samples::any_row;
+
+    proptest! {
+        #[test]
+        fn every_record_survives_its_frame((key, record) in any_row()) {
+            prop_assert_eq!(decode(&key, &encode(&key, &record)), Ok(record));
+        }
+
+        #[test]
+        fn garbage_is_refused_and_never_panics(
+            bytes in proptest::collection::vec(any::<u8>(), 0..400),
+            (key, _) in any_row(),
+        ) {
+            prop_assert!(decode(&key, &bytes).is_err());
+            // With a good checksum in front, the layout check stands alone.
+            let mut sealed = vec![VERSION];
+            sealed.extend_from_slice(&checksum(VERSION, &key, &bytes).to_le_bytes());
+            sealed.extend_from_slice(&bytes);
+            match decode(&key, &sealed) {
+                Ok(record) => prop_assert!(record.fits(&key)),
+                Err(StoreError::Corrupt { key: named, .. }) => {
+                    prop_assert_eq!(named, key.to_string());
+                }
+                Err(other) => prop_assert!(false, "{}", other),
+            }
+        }
+    }
+
+    #[test]
+    fn every_flipped_bit_and_every_cut_is_noticed() {
+        for (name, key, record) in rich_rows() {
+            let frame = encode(&key, &record);
+            for at in 0..frame.len() {
+                let mut flipped = frame.clone();
+                flipped[at] ^= 1 << (at % 8);
+                let got = decode(&key, &flipped);
+                assert!(matches!(got, Err(StoreError::Corrupt { .. })), "{name} {at}: {got:?}");
+                assert!(decode(&key, &frame[..at]).is_err(), "{name} cut at {at}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_record_under_another_key_of_its_kind_is_corrupt() {
+        let batch = BatchId::from_raw(7);
+        let (_, key, record) = rich_rows()
+            .into_iter()
+            .find(|(_, key, _)| matches!(key, Key::Target(..)))
+            .expect("a sample target");
+        let frame = encode(&key, &record);
+        let elsewhere = Key::Target(batch, TargetIx(1));
+        let error = decode(&elsewhere, &frame).expect_err("a stranger");
+        assert!(error.to_string().contains(&elsewhere.to_string()), "{error}");
+    }
+
+    #[test]
+    fn a_newer_version_says_so() {
+        let mut frame = vec![VERSION + 1, 0, 0, 0, 0, 9, 9];
+        let sum = checksum(VERSION + 1, &Key::Meta, &[9, 9]);
+        frame[1..5].copy_from_slice(&sum.to_le_bytes());
+        assert_eq!(decode(&Key::Meta, &frame), Err(StoreError::TooNew { found: 2, known: 1 }));
+    }
 }

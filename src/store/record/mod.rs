@@ -1,9 +1,11 @@
 //! Every record there is, as the other rooms see it; `v1` is how it stands on disk.
 
-mod v1;
-mod to_disk;
-mod from_disk;
 mod frame;
+mod v1;
+mod mirror;
+
+#[cfg(test)]
+pub(super) mod golden;
 
 pub(super) use frame::{decode, encode};
 
@@ -172,7 +174,7 @@ pub struct UpkeepRecord {
 
 impl Record {
     /// Whether this kind of record belongs under this family of keys.
-    pub fn fits(&self, key: &Key) -> bool {
+    pub const fn fits(&self, key: &Key) -> bool {
         matches!(
             (key, self),
             (Key::Meta, Self::Meta(_))

@@ -1,291 +1,345 @@
-//! Version 1 of every record on disk. Frozen: a change is a new version, an upcast and new
-//! golden bytes. Instants are milliseconds after 1970, spans milliseconds, ids their raw bits.
+//! Version 1 of the disk format. FROZEN: the order of fields and of variants is the layout.
+//!
+//! Each kind of record is one rkyv archive of the type below that bears its name; which kind it
+//! is, the key says. Nothing outside `record` sees these types. To change one, copy this file to
+//! the next version, keep reading this one, and add golden bytes for the new one.
 
+use std::sync::Arc;
+
+use rkyv::api::high::{HighDeserializer, HighSerializer, HighValidator};
+use rkyv::bytecheck::CheckBytes;
+use rkyv::rancor;
+use rkyv::ser::allocator::ArenaHandle;
+use rkyv::util::AlignedVec;
 use rkyv::{Archive, Deserialize, Serialize};
 
-/// A UUID or ULID, high half first: two words keep the alignment at eight.
-#[derive(Archive, Serialize, Deserialize, Debug, Clone, Copy, PartialEq)]
-pub(super) struct Raw(pub u64, pub u64);
+use super::mirror::{Mirror, Unfit, frozen_enum, frozen_struct};
+use super::{Key, Record};
+use crate::model;
+use crate::store;
 
-#[derive(Archive, Serialize, Deserialize, Debug, Clone, PartialEq)]
-pub(super) enum Record {
-    Meta { format: u32, epoch: u64 },
-    Definition { name: String, text: String },
-    Profile(Profile),
-    Account(Account),
-    Credential { sealed: Vec<u8>, version: u64 },
-    ApiKey(ApiKey),
-    ApiKeyById([u8; 32]),
-    Park { until: i64 },
-    Batch(BatchHead),
-    Target(Target),
-    Content(Content),
-    Memo(String),
-    Entry(Entry),
-    Timer { running: bool },
-    Post { batch: Raw, ix: u8 },
-    Claim(Claim),
-    Mark,
-    Upkeep { name: String, ran_at: i64, report: String },
+/// The archive of `record`.
+pub(super) fn archive(record: &Record) -> AlignedVec {
+    match record {
+        Record::Meta(it) => write(&Meta::freeze(it)),
+        Record::Definition(it) => write(&Definition::freeze(it)),
+        Record::Profile(it) => write(&Profile::freeze(it)),
+        Record::Account(it) => write(&Account::freeze(it)),
+        Record::Credential(it) => write(&Credential::freeze(it)),
+        Record::ApiKey(it) => write(&ApiKey::freeze(it)),
+        Record::ApiKeyById(it) => write(&<[u8; 32]>::freeze(it)),
+        Record::Park(it) => write(&Park::freeze(it)),
+        Record::Batch(it) => write(&Head::freeze(it)),
+        Record::Target(it) => write(&Target::freeze(it.as_ref())),
+        Record::Content(it) => write(&Content::freeze(it)),
+        Record::Memo(it) => write(it),
+        Record::Entry(it) => write(&Entry::freeze(it.as_ref())),
+        Record::Timer(it) => write(&Timer::freeze(it)),
+        Record::Post(it) => write(&Place::freeze(it)),
+        Record::Claim(it) => write(&Claim::freeze(it)),
+        Record::Mark => AlignedVec::new(),
+        Record::Upkeep(it) => write(&Upkeep::freeze(it)),
+    }
 }
 
-#[derive(Archive, Serialize, Deserialize, Debug, Clone, PartialEq)]
-pub(super) struct Profile {
-    pub id: Raw,
-    pub name: String,
-    pub slug: String,
-    pub created_at: i64,
-    pub updated_at: i64,
+/// The record that `bytes`, aligned, hold for `key`.
+pub(super) fn restore(key: &Key, bytes: &AlignedVec) -> Result<Record, Unfit> {
+    Ok(match key {
+        Key::Meta => Record::Meta(read::<Meta, _>(bytes)?),
+        Key::Definition(_) => Record::Definition(read::<Definition, _>(bytes)?),
+        Key::Profile(_) => Record::Profile(read::<Profile, _>(bytes)?),
+        Key::Account(_) => Record::Account(read::<Account, _>(bytes)?),
+        Key::Credential(_) => Record::Credential(read::<Credential, _>(bytes)?),
+        Key::ApiKey(_) => Record::ApiKey(read::<ApiKey, _>(bytes)?),
+        Key::ApiKeyById(_) => Record::ApiKeyById(read::<[u8; 32], _>(bytes)?),
+        Key::Park(_) => Record::Park(read::<Park, _>(bytes)?),
+        Key::Batch(_) => Record::Batch(read::<Head, _>(bytes)?),
+        Key::Target(..) => Record::Target(Box::new(read::<Target, _>(bytes)?)),
+        Key::Content(..) => Record::Content(read::<Content, _>(bytes)?),
+        Key::Memo(..) => Record::Memo(read::<String, _>(bytes)?),
+        Key::Entry(..) => Record::Entry(Box::new(read::<Entry, _>(bytes)?)),
+        Key::Timer(..) => Record::Timer(read::<Timer, _>(bytes)?),
+        Key::Post(_) => Record::Post(read::<Place, _>(bytes)?),
+        Key::Claim(_) => Record::Claim(read::<Claim, _>(bytes)?),
+        Key::ClaimExpiry(..) | Key::Settled(..) if bytes.is_empty() => Record::Mark,
+        Key::ClaimExpiry(..) | Key::Settled(..) => {
+            return Err(Unfit("a mark holds bytes".to_owned()));
+        }
+        Key::Upkeep(_) => Record::Upkeep(read::<Upkeep, _>(bytes)?),
+    })
 }
 
-#[derive(Archive, Serialize, Deserialize, Debug, Clone, PartialEq)]
-pub(super) struct Account {
-    pub id: Raw,
-    pub profile: Raw,
-    pub platform: String,
-    pub platform_account_id: String,
-    pub display_name: Option<String>,
-    pub settings: String,
-    pub token_expires_at: Option<i64>,
-    pub created_at: i64,
-    pub updated_at: i64,
+fn write<T>(value: &T) -> AlignedVec
+where
+    T: for<'a> Serialize<HighSerializer<AlignedVec, ArenaHandle<'a>, rancor::Error>>,
+{
+    rkyv::to_bytes::<rancor::Error>(value).expect("only archives above 2 GiB fail")
 }
 
-#[derive(Archive, Serialize, Deserialize, Debug, Clone, PartialEq)]
-pub(super) struct ApiKey {
-    pub id: Raw,
-    pub hash: [u8; 32],
-    pub name: String,
-    pub test: bool,
-    pub last4: String,
-    pub scopes: Vec<String>,
-    pub profile: Option<Raw>,
-    pub created_at: i64,
-    pub revoked_at: Option<i64>,
+fn read<T, M>(bytes: &AlignedVec) -> Result<M, Unfit>
+where
+    T: Archive + Mirror<M>,
+    T::Archived: for<'a> CheckBytes<HighValidator<'a, rancor::Error>>
+        + Deserialize<T, HighDeserializer<rancor::Error>>,
+{
+    let frozen: T = rkyv::from_bytes::<T, rancor::Error>(bytes)
+        .map_err(|error| Unfit(format!("its layout is broken ({error})")))?;
+    frozen.thaw()
 }
 
-#[derive(Archive, Serialize, Deserialize, Debug, Clone, PartialEq)]
-pub(super) struct BatchHead {
-    pub id: Raw,
-    pub created_at: i64,
-    pub request_id: String,
-    pub key: Raw,
-    pub scheduled_at: Option<i64>,
-    pub claim: Option<[u8; 32]>,
-    /// `None` when the reply is given.
-    pub reply_by: Option<i64>,
-    pub targets: u8,
-    pub entries: u32,
-}
+// What the store keeps of itself and of who may publish where.
 
-#[derive(Archive, Serialize, Deserialize, Debug, Clone, PartialEq)]
-pub(super) struct Target {
-    pub post: Raw,
-    pub account: Raw,
-    pub profile: Raw,
-    pub platform: String,
-    pub definition: [u8; 32],
-    pub content: u16,
-    pub cursor: Cursor,
-    pub due: Option<i64>,
-    pub started_at: Option<i64>,
-    pub lateness: Option<u64>,
-    pub attempts: u32,
-    pub step_attempts: u32,
-    pub step_spent: u32,
-    pub step_reauths: u32,
-    pub absences: u32,
-    pub doubt_since: Option<i64>,
-    pub receipt: Option<Receipt>,
-    pub comment: Option<Receipt>,
-    pub warnings: Vec<Warning>,
-    pub last_fault: Option<Fault>,
-    pub published_at: Option<i64>,
-    pub updated_at: i64,
-}
+frozen_struct! { Meta of store::MetaRecord { format: u32, epoch: u64 } }
+frozen_struct! { Definition of store::DefinitionRecord { name: String, text: String } }
+frozen_struct! { Profile of model::Profile {
+    id: [u8; 16],
+    name: String,
+    slug: String,
+    created_at: i64,
+    updated_at: i64,
+} }
+frozen_struct! { Account of model::Account {
+    id: [u8; 16],
+    profile: [u8; 16],
+    platform: Platform,
+    platform_account_id: String,
+    display_name: Option<String>,
+    settings: String,
+    token_expires_at: Option<i64>,
+    created_at: i64,
+    updated_at: i64,
+} }
+frozen_struct! { Credential of store::CredentialRecord { sealed: Vec<u8>, version: u64 } }
+frozen_struct! { ApiKey of model::ApiKey {
+    id: [u8; 16],
+    hash: [u8; 32],
+    name: String,
+    prefix: KeyPrefix,
+    last4: String,
+    scopes: Vec<String>,
+    profile: Option<[u8; 16]>,
+    created_at: i64,
+    revoked_at: Option<i64>,
+} }
+frozen_enum! { KeyPrefix of model::KeyPrefix { Live, Test } }
+frozen_struct! { Park of store::ParkRecord { until: i64 } }
+frozen_enum! { Platform of model::Platform {
+    Bluesky, Facebook, Instagram, Linkedin, Pinterest, Threads, Tiktok, Twitter, Sandbox,
+} }
 
-#[derive(Archive, Serialize, Deserialize, Debug, Clone, Copy, PartialEq)]
-pub(super) struct StepRef {
-    pub step: u16,
-    pub round: u16,
-}
+// A batch and its targets.
 
-#[derive(Archive, Serialize, Deserialize, Debug, Clone, PartialEq)]
-pub(super) enum Cursor {
+frozen_struct! { Head of store::BatchHead {
+    id: [u8; 16],
+    created_at: i64,
+    request_id: String,
+    key: [u8; 16],
+    scheduled_at: Option<i64>,
+    claim: Option<[u8; 32]>,
+    reply: Reply,
+    targets: u8,
+    entries: u32,
+} }
+frozen_enum! { Reply of model::ReplyState { Pending { by: i64 }, Given } }
+frozen_struct! { Target of model::Target {
+    post: [u8; 16],
+    account: [u8; 16],
+    profile: [u8; 16],
+    platform: Platform,
+    definition: [u8; 32],
+    content: u16,
+    cursor: Cursor,
+    due: Option<i64>,
+    started_at: Option<i64>,
+    lateness: Option<u64>,
+    attempts: u32,
+    step_attempts: u32,
+    step_spent: u32,
+    step_reauths: u32,
+    absences: u32,
+    doubt_since: Option<i64>,
+    receipt: Option<Box<Receipt>>,
+    comment: Option<Box<Receipt>>,
+    warnings: Vec<Warning>,
+    last_fault: Option<Box<Fault>>,
+    published_at: Option<i64>,
+    updated_at: i64,
+} without memo }
+frozen_struct! { StepRef of model::StepRef { step: u16, round: u16 } }
+frozen_enum! { Cursor of model::Cursor {
     Queued { due: i64 },
-    Ready { step: StepRef, probe: bool, since: i64 },
-    Running(Attempt),
+    Ready { step: StepRef, errand: Errand, since: i64 },
+    Running(attempt: Box<Attempt>),
     Waiting { step: StepRef, until: i64, why: WaitReason },
     Doubtful { step: StepRef, until: i64 },
-    Held { step: StepRef, fault: Fault },
+    Held { step: StepRef, fault: Box<Fault> },
+    Ended(outcome: Outcome),
+} }
+frozen_enum! { Errand of model::Errand { Send, Probe } }
+frozen_enum! { WaitReason of model::WaitReason { Retry, Poll, Parked, Repeat } }
+frozen_struct! { Attempt of model::Attempt {
+    step: StepRef,
+    errand: Errand,
+    number: u32,
+    epoch: u64,
+    began_at: i64,
+    deadline: i64,
+} }
+frozen_enum! { Outcome of model::Outcome {
     Published,
-    Rejected(Fault),
-    Failed(Fault),
+    Rejected(fault: Box<Fault>),
+    Failed(fault: Box<Fault>),
     Canceled,
-}
+} }
+frozen_struct! { Receipt of model::Receipt {
+    uri: Option<String>,
+    cid: Option<String>,
+    url: Option<String>,
+} }
+frozen_struct! { Warning of model::Warning { code: String, message: String } }
+frozen_struct! { Fault of model::Fault {
+    code: Code,
+    message: String,
+    rule: Option<String>,
+    platform: Option<Platform>,
+    platform_response: Option<String>,
+    remediation: Option<String>,
+    outcome: Option<SendOutcome>,
+    retryable: bool,
+    status: Option<u16>,
+    retry_after_s: Option<u32>,
+} }
+frozen_enum! { Code of model::Code {
+    ValidationFailed, PreflightFailed, PlatformAuthFailed, PlatformRejected, PlatformUnavailable,
+    InternalError, Unauthenticated, Unauthorized, NotFound, IdempotencyConflict, RateLimited,
+    PlatformNotEnabled,
+} }
+frozen_enum! { SendOutcome of model::SendOutcome { NotSent, Rejected, Unknown } }
 
-#[derive(Archive, Serialize, Deserialize, Debug, Clone, Copy, PartialEq)]
-pub(super) enum WaitReason {
-    Retry,
-    Poll,
-    Parked,
-    Repeat,
-}
+// What a target says.
 
-#[derive(Archive, Serialize, Deserialize, Debug, Clone, Copy, PartialEq)]
-pub(super) struct Attempt {
-    pub step: StepRef,
-    pub probe: bool,
-    pub number: u32,
-    pub epoch: u64,
-    pub began_at: i64,
-    pub deadline: i64,
-}
+frozen_struct! { Content of model::Content {
+    text: String,
+    media: Vec<MediaItem>,
+    first_comment: Option<FirstComment>,
+    options: Option<String>,
+} }
+frozen_struct! { FirstComment of model::FirstComment { text: String } }
+frozen_struct! { MediaItem of model::MediaItem {
+    kind: MediaKind,
+    alt_text: Option<String>,
+    source: MediaSource,
+} }
+frozen_enum! { MediaKind of model::MediaKind { Image, Video } }
+frozen_enum! { MediaSource of model::MediaSource {
+    Upload(id: String),
+    Url(url: String),
+    Inline(digest: [u8; 32]),
+} }
 
-#[derive(Archive, Serialize, Deserialize, Debug, Clone, PartialEq)]
-pub(super) struct Receipt {
-    pub uri: Option<String>,
-    pub cid: Option<String>,
-    pub url: Option<String>,
-}
+// What happened to a batch.
 
-#[derive(Archive, Serialize, Deserialize, Debug, Clone, PartialEq)]
-pub(super) struct Warning {
-    pub code: String,
-    pub message: String,
-}
-
-#[derive(Archive, Serialize, Deserialize, Debug, Clone, PartialEq)]
-pub(super) struct Fault {
-    /// The code's name on the wire.
-    pub code: String,
-    pub message: String,
-    pub rule: Option<String>,
-    pub platform: Option<String>,
-    pub platform_response: Option<String>,
-    pub remediation: Option<String>,
-    pub outcome: Option<SendOutcome>,
-    pub retryable: bool,
-    pub status: Option<u16>,
-    pub retry_after_s: Option<u32>,
-}
-
-#[derive(Archive, Serialize, Deserialize, Debug, Clone, Copy, PartialEq)]
-pub(super) enum SendOutcome {
-    NotSent,
-    Rejected,
-    Unknown,
-}
-
-#[derive(Archive, Serialize, Deserialize, Debug, Clone, PartialEq)]
-pub(super) struct Content {
-    pub text: String,
-    pub media: Vec<Media>,
-    pub first_comment: Option<String>,
-    pub options: Option<String>,
-}
-
-#[derive(Archive, Serialize, Deserialize, Debug, Clone, PartialEq)]
-pub(super) struct Media {
-    pub video: bool,
-    pub alt_text: Option<String>,
-    pub source: MediaSource,
-}
-
-#[derive(Archive, Serialize, Deserialize, Debug, Clone, PartialEq)]
-pub(super) enum MediaSource {
-    Upload(String),
-    Url(String),
-    Inline([u8; 32]),
-}
-
-#[derive(Archive, Serialize, Deserialize, Debug, Clone, PartialEq)]
-pub(super) struct Claim {
-    pub fingerprint: [u8; 32],
-    pub created_at: i64,
-    pub expires_at: i64,
-    pub batch: Option<Raw>,
-    /// `None` while the batch is still to be answered.
-    pub reply: Option<(u16, Vec<u8>)>,
-}
-
-#[derive(Archive, Serialize, Deserialize, Debug, Clone, PartialEq)]
-pub(super) struct Entry {
-    pub batch: Raw,
-    pub n: u32,
-    pub seq: u64,
-    pub at: i64,
-    pub entropy: u64,
-    pub epoch: u64,
-    pub event: Event,
-}
-
-#[derive(Archive, Serialize, Deserialize, Debug, Clone, PartialEq)]
-pub(super) enum Event {
-    /// The contents stand beside the batch; the memos of a new target are empty.
-    Accepted {
-        head: BatchHead,
-        targets: Vec<Target>,
-    },
-    Woke {
-        ix: u8,
-    },
-    Missed {
-        ix: u8,
-    },
-    Begun {
-        ix: u8,
-    },
+frozen_struct! { Entry of model::JournalEntry {
+    batch: [u8; 16],
+    n: u32,
+    stamp: Stamp,
+    event: Event,
+} }
+frozen_struct! { Stamp of model::Stamp { seq: u64, at: i64, entropy: u64, epoch: u64 } }
+frozen_enum! { Event of model::Event {
+    Accepted(batch: Box<Accepted>),
+    Woke { ix: u8 },
+    Begun { ix: u8 },
     Answered {
         ix: u8,
         number: u32,
         epoch: u64,
-        verdict: Verdict,
-        exchange: Option<Exchange>,
+        verdict: Box<Verdict>,
+        exchange: Option<Box<Exchange>>
     },
-    Recovered {
-        ix: u8,
-    },
+    Recovered { ix: u8 },
     ReplyDue,
-    Rescheduled {
-        ix: u8,
-        due: i64,
-    },
-    Edited {
-        ix: u8,
-        place: u16,
-        content: Content,
-    },
-    Canceled {
-        ix: u8,
-        account_removed: bool,
-    },
-    RuledPublished {
-        ix: u8,
-        uri: Option<String>,
-    },
-    RuledFailed {
-        ix: u8,
-    },
-}
-
-#[derive(Archive, Serialize, Deserialize, Debug, Clone, PartialEq)]
-pub(super) enum Verdict {
-    Done { memo: Option<String>, receipt: Option<Receipt>, warnings: Vec<Warning> },
+    Rescheduled { ix: u8, due: i64 },
+    Edited { ix: u8, place: u16, content: Box<Content> },
+    Canceled { ix: u8, reason: CancelReason },
+    Ruled { ix: u8, ruling: Ruling },
+    Missed { ix: u8 },
+} }
+frozen_struct! { Accepted of model::Batch {
+    id: [u8; 16],
+    created_at: i64,
+    request_id: String,
+    key: [u8; 16],
+    scheduled_at: Option<i64>,
+    claim: Option<[u8; 32]>,
+    reply: Reply,
+    targets: Vec<Target>,
+    entries: u32,
+} without contents }
+frozen_enum! { CancelReason of model::CancelReason { Requested, AccountRemoved } }
+frozen_enum! { Ruling of model::Ruling { Published { uri: Option<String> }, Failed } }
+frozen_enum! { Verdict of model::Verdict {
+    Done(output: Output),
     Again { memo: Option<String>, after: u64 },
-    Retry { fault: Fault, after: Option<u64> },
-    Parked { fault: Fault, after: u64 },
-    Refuse { fault: Fault },
-    Reauth { fault: Fault },
-    Unknown { fault: Fault },
+    Retry { fault: Box<Fault>, after: Option<u64> },
+    Parked { fault: Box<Fault>, after: u64 },
+    Refuse { fault: Box<Fault> },
+    Reauth { fault: Box<Fault> },
+    Unknown { fault: Box<Fault> },
     Absent,
-    Restage { fault: Fault },
+    Restage { fault: Box<Fault> },
+} }
+frozen_struct! { Output of model::Output {
+    memo: Option<String>,
+    receipt: Option<Box<Receipt>>,
+    warnings: Vec<Warning>,
+} }
+frozen_struct! { Exchange of model::Exchange {
+    request: String,
+    status: Option<u16>,
+    answer: String,
+    duration: u64,
+} }
+
+// Indexes, claims and upkeep.
+
+frozen_struct! { Timer of store::TimerRecord { running: bool } }
+frozen_struct! { Place of store::PostPlace { batch: [u8; 16], ix: u8 } }
+frozen_struct! { Claim of store::ClaimRecord {
+    fingerprint: [u8; 32],
+    created_at: i64,
+    expires_at: i64,
+    batch: Option<[u8; 16]>,
+    state: ClaimState,
+} }
+frozen_enum! { ClaimState of store::ClaimState { Running, Replied { status: u16, body: Vec<u8> } } }
+frozen_struct! { Upkeep of store::UpkeepRecord { name: String, ran_at: i64, report: String } }
+
+// The model shares these; the disk does not.
+
+impl Mirror<Arc<model::Target>> for Target {
+    fn freeze(model: &Arc<model::Target>) -> Self {
+        Self::freeze(model.as_ref())
+    }
+    fn thaw(self) -> Result<Arc<model::Target>, Unfit> {
+        Mirror::<model::Target>::thaw(self).map(Arc::new)
+    }
 }
 
-#[derive(Archive, Serialize, Deserialize, Debug, Clone, PartialEq)]
-pub(super) struct Exchange {
-    pub request: String,
-    pub status: Option<u16>,
-    pub answer: String,
-    pub duration: u64,
+impl Mirror<Arc<model::Content>> for Content {
+    fn freeze(model: &Arc<model::Content>) -> Self {
+        Self::freeze(model.as_ref())
+    }
+    fn thaw(self) -> Result<Arc<model::Content>, Unfit> {
+        Mirror::<model::Content>::thaw(self).map(Arc::new)
+    }
+}
+
+impl Mirror<Box<model::Batch>> for Accepted {
+    fn freeze(model: &Box<model::Batch>) -> Self {
+        Self::freeze(model.as_ref())
+    }
+    fn thaw(self) -> Result<Box<model::Batch>, Unfit> {
+        Mirror::<model::Batch>::thaw(self).map(Box::new)
+    }
 }

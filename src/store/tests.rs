@@ -1,0 +1,9 @@
+//! What both stores promise, and what the one on disk promises beyond that.
+
+mod both;
+mod damage;
+mod disk;
+mod large;
+mod memory;
+mod support;
+mod verify;

@@ -1,0 +1,190 @@
+//! Damaged bytes are named, never obeyed and never fatal.
+
+use super::support::*;
+use crate::model::{BatchId, Digest};
+use crate::store::{
+    Finding, Key, Record, Sled, Store, StoreError, Write, pack, verify as verify_store,
+};
+
+fn findings(disk: &OnDisk) -> Vec<Finding> {
+    verify_store(&disk.store).expect("the disk itself is sound").findings
+}
+
+/// Asserts that reading `key` and walking the store both name it, with `words` in the problem.
+fn named(disk: &OnDisk, key: &Key, words: &str) {
+    let error = disk.store.get(key).expect_err("damage");
+    let StoreError::Corrupt { key: named, problem } = &error else { panic!("{error}") };
+    assert_eq!(*named, key.to_string());
+    assert!(problem.contains(words), "{problem}");
+    assert!(error.to_string().contains("journal verify"), "{error}");
+    let finding = Finding { key: named.clone(), problem: problem.clone() };
+    assert!(findings(disk).contains(&finding), "{:?}", findings(disk));
+}
+
+#[test]
+fn garbage_in_a_row_is_named() {
+    let disk = OnDisk::new();
+    let key = Key::Definition(Digest([1; 32]));
+    let text = crate::store::DefinitionRecord { name: "x".to_owned(), text: "y".to_owned() };
+    disk.commit(&[Write::Put(key, Record::Definition(text))]);
+    let bytes = key.encode();
+    let sound = disk.store.raw(&bytes).expect("a row");
+    disk.store.damage(&bytes, b"garbage, long enough to look like a frame");
+    named(&disk, &key, "checksum");
+    disk.store.damage(&bytes, b"");
+    named(&disk, &key, "no known shape");
+    disk.store.damage(&bytes, &[1, 2]);
+    named(&disk, &key, "too few");
+    let mut flipped = sound.clone();
+    flipped[20] ^= 0x10;
+    disk.store.damage(&bytes, &flipped);
+    named(&disk, &key, "checksum");
+    disk.store.damage(&bytes, &sound);
+    assert_eq!(findings(&disk), []);
+}
+
+#[test]
+fn a_record_in_a_strangers_place_is_named() {
+    let disk = OnDisk::new();
+    let (one, two) = (Key::Definition(Digest([1; 32])), Key::Definition(Digest([2; 32])));
+    let text = crate::store::DefinitionRecord { name: "x".to_owned(), text: "y".to_owned() };
+    disk.commit(&[Write::Put(one, Record::Definition(text))]);
+    let row = disk.store.raw(&one.encode()).expect("a row");
+    disk.store.damage(&two.encode(), &row);
+    named(&disk, &two, "checksum");
+}
+
+#[test]
+fn a_lost_or_cut_part_is_named() {
+    let disk = OnDisk::new();
+    let key = Key::Content(BatchId::from_raw(1), PLACE);
+    disk.commit(&[Write::Put(key, content(long(20_000, 1)))]);
+    let part = |n: u16| [&[0xf0], key.encode().as_slice(), &n.to_be_bytes()].concat();
+    let sound = disk.store.raw(&part(2)).expect("a part");
+    disk.store.damage(&part(2), &sound[..sound.len() - 1]);
+    named(&disk, &key, "bytes instead of");
+    let mut flipped = sound.clone();
+    flipped[9] ^= 1;
+    disk.store.damage(&part(2), &flipped);
+    named(&disk, &key, "checksum");
+    disk.store.tear(&part(2));
+    named(&disk, &key, "part 2 of 6 is missing");
+    disk.store.damage(&part(2), &sound);
+    disk.store.tear(&key.encode());
+    let orphans = findings(&disk);
+    assert_eq!(orphans.len(), 6, "{orphans:?}");
+    assert!(orphans.iter().all(|finding| finding.problem == "no record owns it"));
+}
+
+#[test]
+fn a_lost_or_changed_file_is_named() {
+    let disk = OnDisk::new();
+    let key = Key::Content(BatchId::from_raw(1), PLACE);
+    disk.commit(&[Write::Put(key, content(long(100_000, 1)))]);
+    let path = disk.folder.path().join("spill").join(&disk.spilled()[0]);
+    let sound = std::fs::read(&path).expect("a file");
+    let mut flipped = sound.clone();
+    flipped[50_000] ^= 1;
+    std::fs::write(&path, &flipped).expect("room");
+    named(&disk, &key, "checksum");
+    std::fs::write(&path, &sound[..99]).expect("room");
+    named(&disk, &key, "99 bytes instead of");
+    std::fs::remove_file(&path).expect("ours");
+    named(&disk, &key, "is missing");
+}
+
+#[test]
+fn keys_of_no_family_and_rows_without_owner_are_found() {
+    let disk = OnDisk::new();
+    let owner = Key::Content(BatchId::from_raw(1), PLACE).encode();
+    let digest = pack::sha256(b"gone");
+    disk.store.damage(&[0x99, 1, 2], b"what is this");
+    disk.store.damage(&[0xf0, 1], b"too short to name an owner");
+    disk.store.damage(&[&[0xf0], owner.as_slice(), &[0, 3]].concat(), b"a part");
+    disk.store.damage(&[&[0xf1], digest.0.as_slice(), &owner].concat(), b"");
+    let found: Vec<String> = findings(&disk).into_iter().map(|finding| finding.key).collect();
+    let content = Key::Content(BatchId::from_raw(1), PLACE);
+    assert_eq!(
+        found,
+        [
+            "key 0x990102".to_owned(),
+            "key 0xf001".to_owned(),
+            format!("part 3 of {content}"),
+            format!("file spill/{digest} of {content}"),
+        ]
+    );
+}
+
+#[test]
+fn many_bad_rows_do_not_end_the_walk() {
+    let disk = OnDisk::new();
+    // More than two pages of the walk, every third row bad.
+    for chunk in (0..1_500u128).collect::<Vec<_>>().chunks(100) {
+        let writes: Vec<Write> = chunk
+            .iter()
+            .map(|raw| {
+                let key = Key::Claim(pack::sha256(&raw.to_be_bytes()));
+                Write::Put(key, running(Some(BatchId::from_raw(1))))
+            })
+            .collect();
+        disk.commit(&writes);
+    }
+    for raw in (0..1_500u128).step_by(3) {
+        let key = Key::Claim(pack::sha256(&raw.to_be_bytes()));
+        disk.store.damage(&key.encode(), b"bad");
+    }
+    let report = verify_store(&disk.store).expect("the disk itself is sound");
+    assert_eq!(report.records, 1_501);
+    let bad = report.findings.iter().filter(|finding| finding.problem.contains("too few"));
+    assert_eq!(bad.count(), 500);
+    assert_eq!(report.findings.len(), 1_500, "the others name a batch that is missing");
+}
+
+/// Whatever happens to the file, opening ends in an error in words or in a store whose every
+/// record is the right one or named as bad.
+#[test]
+fn a_damaged_file_is_refused_in_words_or_read_with_care() {
+    let disk = OnDisk::new();
+    for raw in 0..40u128 {
+        disk.commit(&[put(memo(raw, 1), &long(2_000, 7))]);
+    }
+    disk.store.flush().expect("sound");
+    let OnDisk { folder, store, .. } = disk;
+    drop(store);
+    let sound = std::fs::read(folder.path().join("db")).expect("a file");
+    let mut refused = 0;
+    for round in 0..24usize {
+        let copy = tempfile::tempdir().expect("a scratch folder");
+        for name in ["conf", "made"] {
+            std::fs::copy(folder.path().join(name), copy.path().join(name)).expect("room");
+        }
+        let mut bytes = sound.clone();
+        let place = (round * 7_919 * 31) % bytes.len();
+        match round % 3 {
+            0 => bytes.truncate(place),
+            1 => bytes[place] ^= 0x55,
+            _ => bytes[place..].iter_mut().take(4_096).for_each(|byte| *byte = 0),
+        }
+        std::fs::write(copy.path().join("db"), &bytes).expect("room");
+        match Sled::open(copy.path()) {
+            Ok(store) => {
+                for raw in 0..40u128 {
+                    let found = store.get(&memo(raw, 1));
+                    let expected = Record::Memo(long(2_000, 7));
+                    let honest = match &found {
+                        Ok(Some(record)) => *record == expected,
+                        Ok(None) | Err(StoreError::Corrupt { .. }) => true,
+                        Err(_) => false,
+                    };
+                    assert!(honest, "round {round}, {raw}: {found:?}");
+                }
+            }
+            Err(error) => {
+                refused += 1;
+                let text = error.to_string();
+                assert!(text.contains("restore a backup"), "round {round}: {text}");
+            }
+        }
+    }
+    assert!(refused > 0, "no damage was ever noticed at open");
+}
