@@ -1,27 +1,73 @@
-//! Fanfare: the map of the house.
+//! Fanfare: a self-hosted social publishing server that never posts twice and never loses a post.
+//!
+//! # The map
+//!
+//! Rooms in reading order, from the ground up. An import points down only; `tests/tidy.rs` holds it
+//! so.
+//!
+//! | floor | rooms | in one line |
+//! |---|---|---|
+//! | 0 | [`model`] | the words of the field |
+//! | 1, pure | [`preflight`] [`workflow`] [`machine`] [`wire`] [`platforms`] | what is allowed, what happens next, what is said |
+//! | 2, I/O | [`store`] [`upstream`] [`media`] | remember, speak outward, keep bytes |
+//! | 3, doers | [`engine`] [`accounts`] [`courier`] [`upkeep`] | carry out |
+//! | 4, use cases | [`admission`] [`control`] | decide whether a request may come in; what an operator may ask |
+//! | 5, doors | [`front`] [`cli`] | let people in |
+//! | 6, wiring | [`config`] [`app`] | build the real clock, dice, disk and sockets |
+//!
+//! # What is absent, and must stay so
+//!
+//! - `machine` knows no clock, no dice and no store: time and chance come in a stamp.
+//! - `platforms` never sends: the same context gives the same bytes, which makes a repeat safe.
+//! - Only `upstream` speaks outward, and it never retries.
+//! - Only `engine` writes to the store; `front` and `cli` know it by its `Handle`.
+//! - Nothing leaves a turn of the engine before the flush that recorded why.
+//!
+//! # An immediate publish
+//!
+//! 1. `front::Handlers` authenticates, checks scope and rate, reads the body, and calls
+//!    `admission::Admission::create`.
+//! 2. Admission looks at the idempotency claim (`engine::Handle::peek`), parses (`wire`), resolves
+//!    accounts and contents, runs `preflight::shape` for every target, and submits.
+//! 3. In one turn the engine's core accepts (`machine::draft`, `machine::transition`): one commit
+//!    holds batch, targets, contents, journal entry, timer, indexes and claim. In the same turn a
+//!    free slot begins the first step. One flush; then the call is released.
+//! 4. `courier::Courier` gets access (`accounts`), lets the codec prepare the one request, sends it
+//!    (`upstream`), and lets the codec read the answer as a verdict.
+//! 5. The report comes back through the mailbox; the machine moves on, to the next step or to the
+//!    end. When every target has settled the reply is rendered once, kept under its claim, and told
+//!    to everybody who waits.
+//!
+//! # A scheduled wake-up
+//!
+//! 1. The accepting commit stored the batch's one timer, and answered 202.
+//! 2. The engine's shell sleeps to the earliest timer, never longer than five seconds. The core
+//!    rings it (`engine::Core::turn`), loads the batch and applies `Woke`: the target wants a slot.
+//! 3. From there it goes as above. A timer that passed while nothing ran rings at the next start;
+//!    an attempt that was under way is found by its epoch and becomes `Recovered`.
 
 pub mod model;
 
-pub mod machine;
-pub mod platforms;
 pub mod preflight;
-pub mod wire;
 pub mod workflow;
+pub mod machine;
+pub mod wire;
+pub mod platforms;
 
-pub mod media;
 pub mod store;
 pub mod upstream;
+pub mod media;
 
+pub mod engine;
 pub mod accounts;
 pub mod courier;
-pub mod engine;
 pub mod upkeep;
 
 pub mod admission;
 pub mod control;
 
-pub mod cli;
 pub mod front;
+pub mod cli;
 
-pub mod app;
 pub mod config;
+pub mod app;

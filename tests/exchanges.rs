@@ -348,3 +348,70 @@ fn a_header_that_never_ends_is_answered() {
     }
     assert_eq!(server.get("/health").status, 200);
 }
+
+#[test]
+fn a_slow_publish_is_answered_late_and_goes_on() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = start(&folder.path().join("data"), &["engine.sync_wait_ms=300"]);
+    let options = json!({ "platform": "sandbox", "latencyMs": 1_500 });
+    let targets = json!([{ "platform": "sandbox", "options": options }]);
+    let body = json!({ "targets": targets, "text": "slow" }).to_string();
+    let first = server.post_with_key("slow", &body).expect("an answer");
+    let value = first.json();
+    assert_eq!((first.status, &value["status"]), (202, &json!("queued")));
+    assert_eq!(value["results"][0]["status"], "publishing");
+    let path = format!("/v1/posts/{}", value["id"].as_str().expect("an id"));
+    until("it is published", || server.get(&path).json()["status"] == "published");
+    let again = server.post_with_key("slow", &body).expect("an answer");
+    assert_eq!((again.status, again.body), (202, first.body), "the first answer is the answer");
+}
+
+#[test]
+fn lists_are_paged_without_gaps_or_repeats() {
+    let (_folder, server) = server();
+    for n in 0..5 {
+        let targets: Vec<Value> =
+            (0..3).map(|t| json!({ "platform": "sandbox", "text": format!("{n}.{t}") })).collect();
+        assert_eq!(server.post(&json!({ "targets": targets }).to_string()).status, 200);
+    }
+    let (mut seen, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = server.get(&format!("/v1/posts?limit=4{cursor}")).json();
+        let data = page["data"].as_array().expect("posts").clone();
+        seen.extend(data.iter().map(|post| post["text"].as_str().expect("a text").to_owned()));
+        match page["nextCursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => break,
+        }
+    }
+    let expected: Vec<String> =
+        (0..5).rev().flat_map(|n| (0..3).rev().map(move |t| format!("{n}.{t}"))).collect();
+    assert_eq!(seen, expected, "newest first");
+    let texts = |query: &str| {
+        let found = server.get(&format!("/v1/posts?{query}")).json();
+        found["data"].as_array().expect("posts").len()
+    };
+    assert_eq!(texts("q=3.1"), 1);
+    assert_eq!(texts("platform=bluesky"), 0);
+    assert_eq!(texts("platform[]=sandbox&status=published"), 15);
+    assert_eq!(texts("after=2020-01-01T00:00:00Z&before=2021-01-01T00:00:00Z"), 0);
+    assert_eq!(texts("cursor=garbage"), 15);
+}
+
+#[test]
+fn removing_an_account_cancels_what_waits_for_it() {
+    let (_folder, server) = server();
+    let account = first_account(&server);
+    let body = json!({
+        "targets": [{ "accountId": account }], "text": "later",
+        "scheduledAt": "2027-05-08T12:00:00Z",
+    });
+    let value = server.post(&body.to_string()).json();
+    let post = value["results"][0]["postId"].as_str().expect("a post id");
+    let removed = server.send("DELETE", &format!("/v1/accounts/{account}"), &[], b"");
+    assert_eq!(removed.json(), json!({ "id": account, "deleted": true }));
+    let now = server.get(&format!("/v1/posts/{post}")).json();
+    assert_eq!((&now["status"], &now["account"]), (&json!("canceled"), &Value::Null));
+    assert_eq!(now["platform"], "sandbox", "reads survive the account");
+    assert_eq!(server.get("/v1/accounts").json()["data"], json!([]));
+}

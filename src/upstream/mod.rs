@@ -9,6 +9,8 @@
 
 mod client;
 mod guard;
+#[cfg(test)]
+mod tests;
 
 pub use client::{FetchFault, Fetched, Upstream, UpstreamError, UpstreamOptions};
 pub use guard::{Refused, guard};
