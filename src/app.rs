@@ -5,6 +5,9 @@
 //! closes and finishes, the engine drains, the socket closes last, because what the engine is
 //! doing may still need the sandbox behind it.
 
+mod definitions;
+mod house;
+
 use std::io::{IsTerminal, Write};
 use std::net::SocketAddr;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
@@ -18,15 +21,16 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{oneshot, watch};
 
-use crate::cli::ServeOptions;
+use self::house::{Ground, House};
+use crate::cli::{Folders, Local, Opening, ServeOptions};
 use crate::config::{Config, ConfigError, LogFormat};
-use crate::engine::{self, Carry, Clocks, Core};
+use crate::control;
+use crate::engine::{self, Carry, Clocks, Core, Mailbox};
 use crate::front::sandbox::{Landings, SandboxDoor, SandboxError};
-use crate::front::{Api, Drain, Gate, Limits, Server, Words};
+use crate::front::{Bodies, Drain, Gate, Handlers, Limiter, Limits, Server, Words};
 use crate::model::{Dice, Now, Secret, Timestamp};
 use crate::store::{Sled, Store, StoreError};
-use crate::wire::Links;
-use crate::workflow::Catalog;
+use crate::wire::{self, Links};
 
 /// The store refused while the server ran; what is on disk holds, and the next start goes on.
 const EXIT_STORE: u8 = 70;
@@ -66,6 +70,12 @@ pub enum AppError {
     /// The system has no thread, signal handler or randomness for us.
     #[error("start: {0}")]
     System(#[from] std::io::Error),
+    /// A workflow definition does not hold.
+    #[error("workflows: {0}")]
+    Workflow(String),
+    /// A room cannot be built.
+    #[error("start: {0}")]
+    Build(String),
     /// The engine ended while the server ran.
     #[error(
         "the engine stopped: {0}; nothing that was confirmed is lost: \
@@ -115,19 +125,30 @@ async fn run(config: &Config, connections_max: usize, store: Arc<Sled>) -> Resul
         now: Arc::clone(&clocks.now),
         dice: Arc::clone(&clocks.dice),
         ceiling: config.rate_limit.points,
-        envelope,
+        envelope: wire::error_body,
     });
 
     let sandbox_token = Secret::new(random_hex(&clocks.dice));
     let sandbox = open_sandbox(config, &clocks.now, &sandbox_token, &own_base)?;
-    let carry: Carry = not_wired();
-    let (engine, stopped) = start_engine(config, &clocks, store, epoch, links, carry)?;
+    let house = house::build(Ground {
+        config,
+        clocks: &clocks,
+        store: Arc::clone(&store) as Arc<dyn Store>,
+        epoch,
+        links,
+        sandbox_token,
+        slots_max: config.engine.slots_max,
+    })?;
+    let _ = house.own_base.set(own_base.clone());
+    let fresh_key = house::first_start(&house, config).await?;
     let drain: Arc<Drain> = Arc::default();
+    let api = handlers(config, &house, &words, store, sandbox.clone()).into_api();
+    let House { engine, stopped, control, upkeep, .. } = house;
     let gate = Gate {
         words: Arc::clone(&words),
         engine: engine.clone(),
         sandbox,
-        api: no_api(&words),
+        api,
         drain: Arc::clone(&drain),
     };
     let (stop, stopping) = watch::channel(false);
@@ -136,7 +157,11 @@ async fn run(config: &Config, connections_max: usize, store: Arc<Sled>) -> Resul
     let served = tokio::spawn(server.run(stopping));
     // Before anybody is told where we are: a signal from then on drains.
     let mut signals = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    announce(config, &own_base)?;
+    let socket = config.data_dir.join("control.sock");
+    let listening = socket.clone();
+    let operators = tokio::spawn(async move { control::listen(&listening, control).await });
+    let upkeep = tokio::spawn(upkeep.run());
+    announce(config, &own_base, fresh_key.as_ref())?;
 
     let ended = tokio::select! {
         _ = signals.0.recv() => Ok(()),
@@ -148,6 +173,9 @@ async fn run(config: &Config, connections_max: usize, store: Arc<Sled>) -> Resul
     }
     stop.send_replace(true);
     let _ = served.await;
+    upkeep.abort();
+    operators.abort();
+    let _ = std::fs::remove_file(&socket);
     let _ = std::fs::remove_file(config.data_dir.join("listen"));
     ended
 }
@@ -166,26 +194,34 @@ async fn stop_gently(config: &Config, drain: &Drain, engine: &engine::Handle) {
     }
 }
 
+fn handlers(
+    config: &Config,
+    house: &House,
+    words: &Arc<Words>,
+    store: Arc<Sled>,
+    sandbox: Option<Arc<SandboxDoor>>,
+) -> Handlers {
+    let server = &config.server;
+    Handlers {
+        words: Arc::clone(words),
+        bodies: Bodies::new(server.body_bytes_max, server.bodies_bytes_max, server.body_timeout),
+        limiter: Limiter::new(config.rate_limit.points, config.rate_limit.window),
+        store,
+        admission: Arc::clone(&house.admission),
+        accounts: Arc::clone(&house.accounts),
+        media: Arc::clone(&house.media),
+        sandbox,
+    }
+}
+
 /// Starts the engine's thread; the receiver hears why it ended.
 fn start_engine(
-    config: &Config,
-    clocks: &Clocks,
-    store: Arc<dyn Store>,
-    epoch: u64,
-    links: Links,
+    core: Core,
+    mailbox: Mailbox,
+    handle: &engine::Handle,
     carry: Carry,
-) -> Result<(engine::Handle, oneshot::Receiver<String>), AppError> {
-    let options = engine::Options {
-        sync_wait: config.engine.sync_wait,
-        max_lateness: config.scheduling.max_lateness,
-        claim_window: config.idempotency.window,
-        slots_max: config.engine.slots_max,
-        platform_slots_max: config.engine.platform_slots_max,
-        links,
-    };
-    let catalog = Arc::new(Catalog::default());
-    let core = Core::open(store, catalog, options, epoch, clocks.moment())?;
-    let (handle, mailbox) = engine::mailbox();
+    clocks: &Clocks,
+) -> Result<oneshot::Receiver<String>, AppError> {
     let runtime = tokio::runtime::Handle::current();
     let thread = engine::spawn(core, mailbox, handle.clone(), carry, clocks.clone(), runtime)?;
     let (ended, hears) = oneshot::channel();
@@ -198,7 +234,41 @@ fn start_engine(
         // Nobody listens any more when the drain was ours.
         let _ = ended.send(why);
     })?;
-    Ok((handle, hears))
+    Ok(hears)
+}
+
+/// The folders of the settings, for a command that asks a running server.
+pub fn folders(options: &ServeOptions) -> Result<Folders, String> {
+    let config = Config::load(options.config.as_deref(), std::env::vars(), &options.settings);
+    let config = config.map_err(|problem| problem.to_string())?;
+    let workflows = config.workflows_dir.unwrap_or_default();
+    Ok(Folders { data: config.data_dir, workflows })
+}
+
+/// Opens the store for one command, with an engine that begins no attempt.
+pub fn offline(options: &ServeOptions) -> Opening {
+    let options = options.clone();
+    Box::pin(async move { open_offline(&options).await.map_err(|problem| problem.to_string()) })
+}
+
+async fn open_offline(options: &ServeOptions) -> Result<Local, AppError> {
+    let config = Config::load(options.config.as_deref(), std::env::vars(), &options.settings)?;
+    make_private_folder(&config.data_dir)?;
+    let clocks = clocks();
+    let store: Arc<dyn Store> = Arc::new(Sled::open(&config.data_dir.join("store"))?);
+    let epoch = store.begin_epoch()?;
+    let links = Links { base: public_base(&config, config.server.listen) };
+    let sandbox_token = Secret::new("");
+    let house = house::build(Ground {
+        config: &config,
+        clocks: &clocks,
+        store,
+        epoch,
+        links,
+        sandbox_token,
+        slots_max: 0,
+    })?;
+    Ok(Local { control: house.control })
 }
 
 fn open_sandbox(
@@ -269,10 +339,24 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, AppError> {
     TcpListener::bind(address).await.map_err(|problem| AppError::Listen { address, problem })
 }
 
-/// Says where the server is, in words and in `data/listen`.
-fn announce(config: &Config, own_base: &str) -> Result<(), AppError> {
+/// Says where the server is, in words and in `data/listen`, and at the first start how to publish.
+fn announce(config: &Config, own_base: &str, key: Option<&Secret>) -> Result<(), AppError> {
     write_private(&config.data_dir.join("listen"), &format!("{own_base}\n"))?;
     say(&format!("listening on {own_base}"));
+    let kept = config.data_dir.join("initial-key");
+    let shown = match key {
+        Some(key) => {
+            say(&format!("API key (shown once, kept in {}): {}", kept.display(), key.expose()));
+            key.expose().to_owned()
+        }
+        None if kept.exists() => format!("$(cat {})", kept.display()),
+        None => "$YOUR_KEY".to_owned(),
+    };
+    say("try it:");
+    say(&format!(
+        "  curl -s {own_base}/v1/posts -H \"Authorization: Bearer {shown}\" \
+         -d '{{\"targets\":[{{\"platform\":\"sandbox\"}}],\"text\":\"shipped\"}}'"
+    ));
     Ok(())
 }
 
@@ -337,45 +421,4 @@ fn write_private(path: &Path, text: &str) -> Result<(), AppError> {
 fn file(op: &'static str, path: &Path) -> impl Fn(std::io::Error) -> AppError {
     let path = path.display().to_string();
     move |problem| AppError::File { op, path: path.clone(), problem }
-}
-
-// The three functions below stand in for rooms that are built beside this one; merging them
-// replaces each by one call: `courier::Courier::into_carry`, `front::handlers`, `wire::error_body`.
-
-fn not_wired() -> Carry {
-    use crate::model::{Code, Fault, Verdict};
-    Arc::new(|_| {
-        let fault = Fault::new(Code::InternalError, "This build has no courier.")
-            .rule("server.incomplete")
-            .remedy("Run a build that has every room.");
-        let report =
-            engine::Report { verdict: Verdict::Retry { fault, after: None }, exchange: None };
-        Box::pin(async move { report })
-    })
-}
-
-fn no_api(words: &Arc<Words>) -> Api {
-    use crate::model::{Code, Fault};
-    let words = Arc::clone(words);
-    Arc::new(move |inbound| {
-        let fault = Fault::new(Code::InternalError, "This build has no admission.")
-            .rule("server.incomplete")
-            .remedy("Run a build that has every room.")
-            .status(503);
-        let answer = words.refuse(&fault, &inbound.id);
-        Box::pin(async move { answer })
-    })
-}
-
-fn envelope(fault: &crate::model::Fault, id: &crate::model::RequestId, links: &Links) -> Vec<u8> {
-    serde_json::json!({ "error": {
-        "code": fault.code.as_str(),
-        "message": fault.message,
-        "rule": fault.rule,
-        "remediation": fault.remediation,
-        "docUrl": links.doc_url(fault.code),
-        "requestId": id.as_str(),
-    }})
-    .to_string()
-    .into_bytes()
 }

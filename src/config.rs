@@ -35,8 +35,6 @@ pub struct Config {
     pub media: Reaching,
     /// The limit of requests a key.
     pub rate_limit: RateLimit,
-    /// Journals of settled batches.
-    pub journal: Journal,
     /// What is logged and how.
     pub log: Log,
     /// The folder with definitions that override the built-in ones.
@@ -114,13 +112,6 @@ pub struct RateLimit {
     pub points: u32,
     /// The window.
     pub window: Millis,
-}
-
-/// Journals of settled batches.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Journal {
-    /// How long they are kept, in days.
-    pub keep_days: u64,
 }
 
 /// What is logged and how.
@@ -271,7 +262,6 @@ impl Config {
                 points: points(from)?,
                 window: millis(from, "rate_limit.window_ms", 60_000, 1_000)?,
             },
-            journal: Journal { keep_days: from.number("journal.keep_days", 90, 1..=36_500)? },
             log: Log {
                 level: from.text(
                     "log.level",

@@ -18,6 +18,7 @@ pub mod engine;
 pub mod upkeep;
 
 pub mod admission;
+pub mod control;
 
 pub mod cli;
 pub mod front;

@@ -2,6 +2,9 @@
 
 use std::process::ExitCode;
 
+use fanfare::app;
+use fanfare::cli::Doors;
+
 fn main() -> ExitCode {
-    fanfare::cli::main(fanfare::app::serve)
+    fanfare::cli::main(Doors { serve: app::serve, folders: app::folders, offline: app::offline })
 }

@@ -1,1 +1,17 @@
-//! The room `accounts`.
+//! Connected accounts, their sealed credentials, their sessions, and the API keys.
+//!
+//! Words: a *credential* is what an account was connected with and what was made of it since; to
+//! *seal* is to encrypt it at rest; *access* is what one attempt needs to speak as the account.
+//!
+//! Deliberately absent: publishing. Nothing here makes a post.
+
+mod seal;
+mod credential;
+mod connect;
+mod access;
+mod keys;
+
+pub use access::{AccessError, Accounts, AccountsOptions};
+pub use connect::{ConnectBluesky, Connected};
+pub use keys::Minted;
+pub use seal::{Seal, SealError};

@@ -3,15 +3,25 @@
 //! Words: a *setting* is a dotted key of `config.toml` with a value; flags beat the environment,
 //! the environment beats the file.
 //!
-//! Deliberately absent: the wiring. `main` is handed what starts the server, so that this room
-//! need not know how it is put together.
+//! Deliberately absent: the wiring. `main` is handed what starts the server and what opens the
+//! store, so that this room need not know how they are put together.
 
+mod args;
+mod run;
+mod show;
+
+use std::future::Future;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::process::ExitCode;
+use std::sync::Arc;
 
-use clap::{Args, Parser, Subcommand};
+use clap::Parser as _;
 
-/// What `serve` was told.
+use self::args::{Cli, Command, ServeArgs};
+use crate::control::Control;
+
+/// What `serve` was told; every other command takes the same to find the data.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ServeOptions {
     /// The settings file that was named.
@@ -20,75 +30,95 @@ pub struct ServeOptions {
     pub settings: Vec<(String, String)>,
 }
 
+/// The folders a command needs to know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Folders {
+    /// Where the data are.
+    pub data: PathBuf,
+    /// Where definitions that override the built-in ones are; perhaps nowhere.
+    pub workflows: PathBuf,
+}
+
+/// The store, opened because no server runs.
+#[derive(Debug)]
+pub struct Local {
+    /// Carries out requests.
+    pub control: Arc<Control>,
+}
+
+/// Opens the store.
+pub type Opening = Pin<Box<dyn Future<Output = Result<Local, String>>>>;
+type Offline = fn(&ServeOptions) -> Opening;
+
+/// What the wiring gives the command line.
+#[derive(Debug, Clone, Copy)]
+pub struct Doors {
+    /// Runs the server until it is told to stop.
+    pub serve: fn(ServeOptions) -> ExitCode,
+    /// Reads the settings for the folders.
+    pub folders: fn(&ServeOptions) -> Result<Folders, String>,
+    /// Opens the store.
+    pub offline: fn(&ServeOptions) -> Opening,
+}
+
+/// A setting is wrong.
+const EXIT_CONFIG: u8 = 78;
+
 /// Runs the program: parses the arguments and carries out the command.
-pub fn main(serve: impl FnOnce(ServeOptions) -> ExitCode) -> ExitCode {
+pub fn main(doors: Doors) -> ExitCode {
     let cli = Cli::parse();
-    match cli.command.unwrap_or(Command::Serve(cli.serve)) {
-        Command::Serve(args) => serve(args.into_options()),
+    let command = cli.command.unwrap_or(Command::Serve(cli.serve));
+    if let Command::Serve(args) = command {
+        return (doors.serve)(options(args));
+    }
+    match run::job(command) {
+        Ok(job) => {
+            let options = options(job.common.serve.clone());
+            match (doors.folders)(&options) {
+                Ok(folders) => run::run(job, &folders.data, &options, doors.offline),
+                Err(problem) => wrong_settings(&problem),
+            }
+        }
+        Err((files, common)) => match (doors.folders)(&options(common.serve)) {
+            Ok(folders) => run::check(&files, &folders.workflows, common.json),
+            Err(problem) => wrong_settings(&problem),
+        },
     }
 }
 
-#[derive(Debug, Parser)]
-#[command(name = "fanfare", version, about, args_conflicts_with_subcommands = true)]
-struct Cli {
-    #[command(subcommand)]
-    command: Option<Command>,
-    #[command(flatten)]
-    serve: ServeArgs,
+fn wrong_settings(problem: &str) -> ExitCode {
+    let _ = run::unavailable(&problem);
+    ExitCode::from(EXIT_CONFIG)
 }
 
-#[derive(Debug, Subcommand)]
-enum Command {
-    /// Start the server (this is what happens without a command)
-    Serve(ServeArgs),
-}
-
-#[derive(Debug, Args)]
-struct ServeArgs {
-    /// The settings file; without it config.toml is read if it is there
-    #[arg(long, value_name = "FILE", env = "FANFARE_CONFIG")]
-    config: Option<PathBuf>,
-    /// Where to listen, such as 127.0.0.1:3000; port 0 picks a free one
-    #[arg(long, value_name = "ADDRESS")]
-    listen: Option<String>,
-    /// The folder of everything that must survive
-    #[arg(long, value_name = "FOLDER")]
-    data_dir: Option<String>,
-    /// Any setting, such as --set server.connections_max=100; may be repeated
-    #[arg(long, value_name = "KEY=VALUE", value_parser = setting)]
-    set: Vec<(String, String)>,
-}
-
-impl ServeArgs {
-    fn into_options(self) -> ServeOptions {
-        let own = [("server.listen", self.listen), ("data_dir", self.data_dir)];
-        let own = own.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?)));
-        ServeOptions { config: self.config, settings: self.set.into_iter().chain(own).collect() }
-    }
-}
-
-fn setting(text: &str) -> Result<(String, String), String> {
-    let (key, value) = text.split_once('=').ok_or("expected KEY=VALUE")?;
-    Ok((key.trim().to_owned(), value.trim().to_owned()))
+fn options(args: ServeArgs) -> ServeOptions {
+    let own = [("server.listen", args.listen), ("data_dir", args.data_dir)];
+    let own = own.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?)));
+    ServeOptions { config: args.config, settings: args.set.into_iter().chain(own).collect() }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use clap::CommandFactory as _;
 
-    fn options(args: &[&str]) -> ServeOptions {
+    fn read(args: &[&str]) -> ServeOptions {
         let cli = Cli::try_parse_from(args).expect("well-formed arguments");
-        let Command::Serve(args) = cli.command.unwrap_or(Command::Serve(cli.serve));
-        args.into_options()
+        match cli.command.unwrap_or(Command::Serve(cli.serve)) {
+            Command::Serve(args) => options(args),
+            other => panic!("{other:?}"),
+        }
     }
 
     #[test]
     fn serve_is_the_default_command() {
+        Cli::command().debug_assert();
         let flags = ["--listen", "127.0.0.1:0", "--set", "sandbox.enabled=false"];
-        let bare = options(&[&["fanfare"], &flags[..]].concat());
-        assert_eq!(bare, options(&[&["fanfare", "serve"], &flags[..]].concat()));
+        let bare = read(&[&["fanfare"], &flags[..]].concat());
+        assert_eq!(bare, read(&[&["fanfare", "serve"], &flags[..]].concat()));
         let pairs = [("sandbox.enabled", "false"), ("server.listen", "127.0.0.1:0")];
         assert_eq!(bare.settings, pairs.map(|(k, v)| (k.to_owned(), v.to_owned())));
         assert!(Cli::try_parse_from(["fanfare", "--set", "nothing"]).is_err());
+        assert!(Cli::try_parse_from(["fanfare", "batch", "rule", "post_x", "maybe"]).is_err());
     }
 }

@@ -14,7 +14,9 @@ pub(super) fn show(request: &Request, answer: &Value) -> String {
             let _ = writeln!(out, "{}", text(answer, "key"));
             let _ = writeln!(out, "This is the only time it is shown. Id: {}", text(answer, "id"));
         }
-        Request::KeysList => table(&mut out, answer, &["id", "name", "last4", "scopes", "revokedAt"]),
+        Request::KeysList => {
+            table(&mut out, answer, &["id", "name", "last4", "scopes", "revokedAt"])
+        }
         Request::AccountsList => {
             table(&mut out, answer, &["id", "platform", "displayName", "platformAccountId"]);
         }
@@ -155,7 +157,11 @@ fn entry_text(out: &mut String, entry: &Value) {
             out,
             "        {} -> {} in {} ms",
             text(exchange, "request"),
-            if exchange["status"].is_null() { "no answer".into() } else { text(exchange, "status") },
+            if exchange["status"].is_null() {
+                "no answer".into()
+            } else {
+                text(exchange, "status")
+            },
             text(exchange, "durationMs")
         );
         let answer = text(exchange, "answer");

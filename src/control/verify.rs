@@ -22,12 +22,8 @@ pub(super) fn verify(store: &dyn Store, catalog: &Catalog) -> Result<Value, Stor
     let mut from = Key::FIRST_POST;
     let mut last_batch: Option<BatchId> = None;
     loop {
-        let page = store.scan_checked(
-            &from.encode(),
-            &Key::LAST_POST.encode(),
-            Order::Ascending,
-            PAGE,
-        )?;
+        let page =
+            store.scan_checked(&from.encode(), &Key::LAST_POST.encode(), Order::Ascending, PAGE)?;
         let more = page.len() == PAGE;
         for scanned in page {
             let Ok((Key::Post(post), Record::Post(place))) = scanned.record else { continue };
@@ -54,12 +50,7 @@ pub(super) fn verify(store: &dyn Store, catalog: &Catalog) -> Result<Value, Stor
 }
 
 /// Whether there was a whole journal to tell. Damage to its records was reported before.
-fn replay(
-    store: &dyn Store,
-    catalog: &Catalog,
-    id: BatchId,
-    findings: &mut Vec<Finding>,
-) -> bool {
+fn replay(store: &dyn Store, catalog: &Catalog, id: BatchId, findings: &mut Vec<Finding>) -> bool {
     let Ok(Some(batch)) = load_batch(store, id) else { return false };
     let (from, to) = (Key::Entry(id, 0), Key::Entry(id, u32::MAX));
     let Ok(found) = store.scan(&from, &to, Order::Ascending, usize::MAX) else { return false };

@@ -1,1 +1,9 @@
-//! The room `courier`.
+//! Carries out one attempt: gets access, lets the platform's codec say what to send, sends it once,
+//! and lets the codec read the answer.
+//!
+//! Deliberately absent: what happens next. The courier reports; the machine decides.
+
+mod carry;
+mod snapshot;
+
+pub use carry::{Courier, CourierOptions};

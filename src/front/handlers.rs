@@ -3,17 +3,6 @@
 //! The order is always the same: credential, scope, rate limit, body, call. Nothing of a body is
 //! read for a caller who may not come in.
 
-// Not in the module list until the rooms it calls are merged; `connect.rs` likewise. It needs:
-//   admission: authenticate(&dyn Store, Option<&str>) -> Result<Caller, Fault>,
-//     require(&Caller, Scope) -> Result<(), Fault>, Caller { key: ApiKey, .. },
-//     Served { reply, replayed, claim_key: Option<String>, retry_after: Option<u32>, fault },
-//     Admission::{create, patch, cancel} -> Served, and
-//     Admission::{list_posts, list_accounts, get_post, get_batch} -> Result<Reply, Fault>;
-//   accounts: Accounts::{descriptor(Platform) -> Option<Value>, connect_bluesky(ConnectBluesky),
-//     connect_sandbox(String, Option<ProfileId>), remove(AccountId) -> Result<bool, Fault>},
-//     Connected { account, created };
-//   media: Media::put(Vec<u8>) -> Result<Digest, Fault>;   wire: account_body(&Account) -> Vec<u8>.
-
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -31,7 +20,7 @@ use super::sandbox::SandboxDoor;
 use super::timeline;
 use crate::accounts::Accounts;
 use crate::admission::{self, Admission, Caller, Served};
-use crate::media::Media;
+use crate::media::{Media, MediaError};
 use crate::model::{Account, AccountId, Code, Fault, RequestId, Scope};
 use crate::store::{Key, Record, Store, StoreError};
 use crate::wire;
@@ -176,7 +165,7 @@ impl Handlers {
         let media = Arc::clone(&self.media);
         let keep = move |bytes: Vec<u8>| {
             let media = Arc::clone(&media);
-            async move { media.put(bytes).await }
+            async move { blocking(move || media.put(&bytes).map_err(unkept)).await }
         };
         // The alias `/posts` shares the keys of `/v1/posts`: it is the same route.
         let route = ("POST", "/v1/posts");
@@ -294,6 +283,13 @@ fn no_account(id: &str) -> Fault {
     let shown: String = id.chars().take(64).collect();
     Fault::new(Code::NotFound, format!("There is no account {shown}."))
         .remedy("GET /v1/accounts lists the connected accounts.")
+}
+
+fn unkept(error: MediaError) -> Fault {
+    tracing::error!(%error, "inline media cannot be kept");
+    Fault::new(Code::InternalError, "The attachment's bytes cannot be kept.")
+        .rule("media.store")
+        .remedy("Send the request again; the operator finds the reason in the log.")
 }
 
 fn unreadable(error: StoreError) -> Fault {

@@ -9,6 +9,8 @@
 
 mod body;
 mod gate;
+mod handlers;
+mod connect;
 mod limiter;
 pub mod timeline;
 mod pages;
@@ -27,8 +29,10 @@ mod house;
 #[cfg(test)]
 mod server_tests;
 
+pub use body::Bodies;
 pub use drain::{Drain, Pass};
 pub use gate::{Api, Gate, Inbound};
+pub use handlers::Handlers;
 pub use limiter::{Allowance, Limiter};
 pub use reply::{Answer, Envelope, Words};
 pub use route::{Route, route};

@@ -110,6 +110,11 @@ impl UlidFactory {
         Self { last }
     }
 
+    /// The lowest id of this instant.
+    pub fn floor(at: Timestamp) -> u128 {
+        (u128::try_from(at.as_millis()).unwrap_or(0) & ((1 << 48) - 1)) << 80
+    }
+
     /// The next id for this instant, with 80 bits of the caller's entropy.
     pub fn next(&mut self, at: Timestamp, entropy: u128) -> u128 {
         let millis = u128::try_from(at.as_millis()).unwrap_or(0) & ((1 << 48) - 1);

@@ -28,3 +28,5 @@ pub const LIST_LIMIT_MAX: usize = 200;
 pub const SEARCH_CHARS_MAX: usize = 200;
 /// Media items on one target; the widest platform takes 20.
 pub const MEDIA_ITEMS_MAX: usize = 35;
+/// Bytes of one media file fetched from an address, as of one uploaded (200 MiB).
+pub const MEDIA_BYTES_MAX: u64 = 200 << 20;

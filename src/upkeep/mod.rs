@@ -1,1 +1,11 @@
-//! The room `upkeep`.
+//! What is done by the clock: forgetting what is no longer needed.
+//!
+//! Words: a *task* is one of `workflows/upkeep`; a *page* is what one commit of it handles.
+//!
+//! Deliberately absent: anything a request waits for. A task that fails is tried at its next time.
+
+mod tasks;
+mod run;
+
+pub use run::{Upkeep, next_run};
+pub use tasks::{expire_claims, trim_journals};

@@ -45,3 +45,8 @@ fn body(account: &Account) -> Body<'_> {
         updated_at: account.updated_at.to_string(),
     }
 }
+
+/// One account as a body.
+pub fn account_body(account: &Account) -> Vec<u8> {
+    to_bytes(&body(account))
+}

@@ -20,7 +20,7 @@ mod options;
 mod patch;
 mod list;
 
-pub use account::{account_value, accounts_body};
+pub use account::{account_body, account_value, accounts_body};
 pub use attempts::{AttemptView, attempts};
 pub use batch::{batch_body, batch_reply};
 pub use create::{CreateRequest, parse_create};

@@ -1,0 +1,301 @@
+//! Connecting, listing and removing accounts.
+
+use serde_json::{Value, json};
+
+use super::access::{Accounts, SESSION_TIMEOUT, unreadable};
+use super::credential::BlueskyCredential;
+use crate::engine::{EngineError, WriteError};
+use crate::model::{
+    Account, AccountId, Code, Fault, Platform, Profile, ProfileId, Secret, SendOutcome, Timestamp,
+};
+use crate::platforms::bluesky::session::{self, Session};
+use crate::store::{CredentialRecord, Key, Order, Record, Write};
+
+/// Where an account lives unless it says other.
+const DEFAULT_PDS: &str = "https://bsky.social";
+/// Accounts of one server at the most: more would make every look-up a long scan.
+const ACCOUNTS_MAX: usize = 10_000;
+
+/// What connects a Bluesky account.
+#[derive(Debug, Clone)]
+pub struct ConnectBluesky {
+    /// The handle or DID.
+    pub identifier: String,
+    /// An app password.
+    pub app_password: Secret,
+    /// The host, if it is not the default one.
+    pub pds_url: Option<String>,
+    /// The profile to put a new account in.
+    pub profile: Option<ProfileId>,
+}
+
+/// An account that was connected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Connected {
+    /// The account.
+    pub account: Account,
+    /// Whether it is new; else its credential was renewed.
+    pub created: bool,
+}
+
+impl Accounts {
+    /// What a platform asks for when an account is connected; `None` where none can be.
+    pub fn descriptor(&self, platform: Platform) -> Option<Value> {
+        let field = |name: &str, label: &str, kind: &str, required: bool, hint: &str| {
+            json!({ "name": name, "label": label, "type": kind, "required": required,
+                    "placeholder": hint })
+        };
+        match platform {
+            Platform::Bluesky => Some(json!({
+                "kind": "credentials",
+                "helpText": "Make an app password in the account's settings; never give the \
+                             account's own password.",
+                "fields": [
+                    field("identifier", "Handle or DID", "text", true, "me.bsky.social"),
+                    field("appPassword", "App password", "password", true, "xxxx-xxxx-xxxx-xxxx"),
+                    field("pdsUrl", "Host", "url", false, DEFAULT_PDS),
+                ],
+            })),
+            Platform::Sandbox => Some(json!({
+                "kind": "credentials",
+                "helpText": "Another account of the built-in sandbox.",
+                "fields": [field("name", "Name", "text", true, "second")],
+            })),
+            _ => None,
+        }
+    }
+
+    /// Connects a Bluesky account, or renews it when it is connected already.
+    ///
+    /// # Errors
+    /// The field that is wrong, or what the host said.
+    pub async fn connect_bluesky(&self, input: ConnectBluesky) -> Result<Connected, Fault> {
+        let password = input.app_password.expose();
+        if password.len() < 12 && password == password.to_uppercase() {
+            return Err(Fault::new(Code::ValidationFailed, "this is no app password")
+                .rule("appPassword")
+                .on(Platform::Bluesky)
+                .remedy("Make an app password in the account's settings; it has 19 characters."));
+        }
+        let asked = input.pds_url.as_deref().unwrap_or(DEFAULT_PDS).trim_end_matches('/');
+        if !url::Url::parse(asked).is_ok_and(|url| matches!(url.scheme(), "http" | "https")) {
+            return Err(Fault::new(Code::ValidationFailed, "pdsUrl is no http or https URL")
+                .rule("pdsUrl")
+                .on(Platform::Bluesky)
+                .remedy("Leave it out for bsky.social, or give the host's address."));
+        }
+        let request = session::create_session(asked, &input.identifier, &input.app_password);
+        let answer = self.options.upstream.send(&request, None, None, SESSION_TIMEOUT).await;
+        let session = session::read_session(&answer).map_err(session::SessionFault::into_fault)?;
+        // A host that was named is the host; else the account's own document decides.
+        let pds_url = match (&input.pds_url, &session.pds_url) {
+            (None, Some(own)) => own.clone(),
+            _ => asked.to_owned(),
+        };
+        self.keep_bluesky(input, session, pds_url).await
+    }
+
+    async fn keep_bluesky(
+        &self,
+        input: ConnectBluesky,
+        session: Session,
+        pds_url: String,
+    ) -> Result<Connected, Fault> {
+        let profile = self.profile(input.profile).await?;
+        let draft = AccountDraft {
+            platform: Platform::Bluesky,
+            platform_account_id: session.did.clone(),
+            display_name: Some(session.handle.clone()),
+            settings: json!({ "pdsUrl": pds_url, "handle": session.handle }).to_string(),
+            token_expires_at: session.access_expires_at,
+            profile,
+        };
+        let credential = BlueskyCredential {
+            identifier: input.identifier,
+            app_password: input.app_password,
+            did: session.did.clone(),
+            pds_url,
+            access_jwt: session.access_jwt.clone(),
+            refresh_jwt: session.refresh_jwt.clone(),
+            access_expires_at: session.access_expires_at,
+        };
+        self.upsert(draft, Some(&credential.to_text())).await
+    }
+
+    /// Connects an account of our own sandbox.
+    ///
+    /// # Errors
+    /// When it cannot be stored, or the name is not sound.
+    pub async fn connect_sandbox(
+        &self,
+        name: String,
+        profile: Option<ProfileId>,
+    ) -> Result<Connected, Fault> {
+        let sound = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        if name.is_empty() || name.len() > 64 || !name.chars().all(sound) {
+            return Err(Fault::new(Code::ValidationFailed, "the name is not sound")
+                .rule("name")
+                .on(Platform::Sandbox)
+                .remedy("Use 1 to 64 letters, digits, dots, hyphens or underscores."));
+        }
+        let profile = self.profile(profile).await?;
+        let draft = AccountDraft {
+            platform: Platform::Sandbox,
+            display_name: Some(name.clone()),
+            platform_account_id: name,
+            settings: "{}".to_owned(),
+            token_expires_at: None,
+            profile,
+        };
+        self.upsert(draft, None).await
+    }
+
+    /// Removes an account; false when there is none.
+    ///
+    /// # Errors
+    /// When the engine cannot take it.
+    pub async fn remove(&self, id: AccountId) -> Result<bool, Fault> {
+        self.options.engine.remove_account(id).await.map_err(|problem| busy(&problem))
+    }
+
+    /// Every account, oldest first, of one profile if it is named.
+    ///
+    /// # Errors
+    /// When a record cannot be read.
+    pub fn list(&self, profile: Option<ProfileId>) -> Result<Vec<Account>, Fault> {
+        let (from, to) = (AccountId::from_raw(0), AccountId::from_raw(u128::MAX));
+        let store = &self.options.store;
+        let found = store
+            .scan(&Key::Account(from), &Key::Account(to), Order::Ascending, ACCOUNTS_MAX)
+            .map_err(|problem| unreadable(&problem))?;
+        let accounts = found.into_iter().filter_map(|(_, record)| match record {
+            Record::Account(account) => Some(account),
+            _ => None,
+        });
+        let mut accounts: Vec<Account> =
+            accounts.filter(|account| profile.is_none_or(|id| id == account.profile)).collect();
+        accounts.sort_by_key(|account| (account.created_at, account.id));
+        Ok(accounts)
+    }
+
+    /// The profile that accounts go to when none is named; made when it is not there.
+    ///
+    /// # Errors
+    /// When it cannot be stored.
+    pub async fn default_profile(&self) -> Result<ProfileId, Fault> {
+        let (from, to) = (ProfileId::from_raw(0), ProfileId::from_raw(u128::MAX));
+        let found = self
+            .options
+            .store
+            .scan(&Key::Profile(from), &Key::Profile(to), Order::Ascending, ACCOUNTS_MAX)
+            .map_err(|problem| unreadable(&problem))?;
+        let default = found.iter().find_map(|(_, record)| match record {
+            Record::Profile(profile) if profile.slug == "default" => Some(profile.id),
+            _ => None,
+        });
+        if let Some(id) = default {
+            return Ok(id);
+        }
+        let now = (self.options.now)();
+        let id = ProfileId::v7(now, (self.options.dice)());
+        let profile = Profile {
+            id,
+            name: "Default".to_owned(),
+            slug: "default".to_owned(),
+            created_at: now,
+            updated_at: now,
+        };
+        self.write(vec![Write::Put(Key::Profile(id), Record::Profile(profile))]).await?;
+        Ok(id)
+    }
+
+    async fn profile(&self, named: Option<ProfileId>) -> Result<ProfileId, Fault> {
+        let Some(id) = named else { return self.default_profile().await };
+        match self.options.store.get(&Key::Profile(id)) {
+            Ok(Some(_)) => Ok(id),
+            Ok(None) => Err(Fault::new(Code::NotFound, "there is no such profile")
+                .rule("profile.unknown")
+                .remedy("Leave profileId out to use the default profile.")),
+            Err(problem) => Err(unreadable(&problem)),
+        }
+    }
+
+    async fn upsert(
+        &self,
+        draft: AccountDraft,
+        credential: Option<&Secret>,
+    ) -> Result<Connected, Fault> {
+        let now = (self.options.now)();
+        let known = self.list(None)?.into_iter().find(|account| {
+            account.platform == draft.platform
+                && account.platform_account_id == draft.platform_account_id
+        });
+        let created = known.is_none();
+        let account = match known {
+            Some(old) => Account {
+                settings: draft.settings,
+                token_expires_at: draft.token_expires_at,
+                updated_at: now,
+                ..old
+            },
+            None => draft.into_account(AccountId::v7(now, (self.options.dice)()), now),
+        };
+        let key = Key::Account(account.id);
+        let mut writes = vec![Write::Put(key, Record::Account(account.clone()))];
+        if let Some(text) = credential {
+            let key = Key::Credential(account.id);
+            let version = match self.options.store.get(&key) {
+                Ok(Some(Record::Credential(old))) => old.version + 1,
+                Ok(_) => 1,
+                Err(problem) => return Err(unreadable(&problem)),
+            };
+            let sealed = self.options.seal.seal(account.id, text);
+            let sealed = sealed.map_err(|problem| unreadable(&problem))?;
+            let record = Record::Credential(CredentialRecord { sealed, version });
+            writes.push(Write::Put(key, record));
+        }
+        self.write(writes).await?;
+        Ok(Connected { account, created })
+    }
+
+    pub(super) async fn write(&self, writes: Vec<Write>) -> Result<(), Fault> {
+        self.options.engine.write(Vec::new(), writes).await.map_err(|problem| match problem {
+            WriteError::Raced => unreadable(&problem),
+            WriteError::Engine(problem) => busy(&problem),
+        })
+    }
+}
+
+struct AccountDraft {
+    platform: Platform,
+    platform_account_id: String,
+    display_name: Option<String>,
+    settings: String,
+    token_expires_at: Option<Timestamp>,
+    profile: ProfileId,
+}
+
+impl AccountDraft {
+    fn into_account(self, id: AccountId, now: Timestamp) -> Account {
+        Account {
+            id,
+            profile: self.profile,
+            platform: self.platform,
+            platform_account_id: self.platform_account_id,
+            display_name: self.display_name,
+            settings: self.settings,
+            token_expires_at: self.token_expires_at,
+            created_at: now,
+            updated_at: now,
+        }
+    }
+}
+
+fn busy(problem: &EngineError) -> Fault {
+    Fault::new(Code::InternalError, format!("the server cannot take this now: {problem}"))
+        .rule("server.busy")
+        .remedy("Try again in a second.")
+        .outcome(SendOutcome::NotSent)
+        .status(503)
+        .retry_after(1)
+}

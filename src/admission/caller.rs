@@ -1,0 +1,69 @@
+//! Who is asking.
+
+use crate::model::{ApiKey, Code, Digest, Fault, KeyPrefix, Scope};
+use crate::store::{Key, Record, Store};
+
+/// Who is asking, as the API key says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// The key.
+    pub key: ApiKey,
+}
+
+/// The caller of an `Authorization` header.
+///
+/// # Errors
+/// `unauthenticated` when there is no good key in it.
+pub fn authenticate(store: &dyn Store, header: Option<&str>) -> Result<Caller, Fault> {
+    let token = header.and_then(|text| text.strip_prefix("Bearer ")).map(str::trim);
+    let prefixes = [KeyPrefix::Live, KeyPrefix::Test];
+    let shaped = |token: &&str| prefixes.iter().any(|prefix| token.starts_with(prefix.as_str()));
+    let Some(token) = token.filter(shaped) else {
+        return Err(unauthenticated("no API key came with the request"));
+    };
+    let found = store.get(&Key::ApiKey(hash(token))).map_err(|e| super::faults::unreadable(&e))?;
+    match found {
+        Some(Record::ApiKey(key)) if key.revoked_at.is_none() => Ok(Caller { key }),
+        _ => Err(unauthenticated("the API key is not known or was revoked")),
+    }
+}
+
+/// Whether the caller may do what `scope` names.
+///
+/// # Errors
+/// `unauthorized`, rule `api_key.scope`.
+pub fn require(caller: &Caller, scope: Scope) -> Result<(), Fault> {
+    if caller.key.grants(scope) {
+        return Ok(());
+    }
+    let name = scope.as_str();
+    Err(Fault::new(Code::Unauthorized, format!("the API key lacks the scope {name}"))
+        .rule("api_key.scope")
+        .remedy(format!("Use a key with it: `fanfare keys create --name … --scope {name}`.")))
+}
+
+fn unauthenticated(why: &str) -> Fault {
+    Fault::new(Code::Unauthenticated, why).remedy(
+        "Send `Authorization: Bearer lmp_live_…`; `fanfare keys create --name …` makes a key.",
+    )
+}
+
+pub(super) fn hash(text: &str) -> Digest {
+    digest(&[text.as_bytes()])
+}
+
+/// SHA-256 over parts, each with its length, so that no two lists of parts look alike.
+pub(super) fn digest(parts: &[&[u8]]) -> Digest {
+    let mut context = ring::digest::Context::new(&ring::digest::SHA256);
+    if let [only] = parts {
+        context.update(only);
+    } else {
+        for part in parts {
+            context.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+            context.update(part);
+        }
+    }
+    let mut out = [0; 32];
+    out.copy_from_slice(context.finish().as_ref());
+    Digest(out)
+}

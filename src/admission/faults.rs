@@ -1,0 +1,75 @@
+//! The faults that admission finds.
+
+use crate::engine::EngineError;
+use crate::model::{Code, Fault, IDEMPOTENCY_KEY_CHARS_MAX, SendOutcome};
+
+/// A record that cannot be read.
+pub(super) fn unreadable(problem: &dyn std::fmt::Display) -> Fault {
+    tracing::error!(%problem, "a read failed");
+    Fault::new(Code::InternalError, "a record cannot be read")
+        .rule("store.read")
+        .remedy("Give the request id to the operator; `fanfare journal verify` names the record.")
+        .retryable()
+}
+
+/// What the engine could not take.
+pub(super) fn engine(problem: &EngineError) -> Fault {
+    match problem {
+        EngineError::Full | EngineError::Stopping => {
+            let why = match problem {
+                EngineError::Full => "the server has more requests than it can take",
+                _ => "the server is stopping",
+            };
+            Fault::new(Code::InternalError, why)
+                .rule("server.busy")
+                .remedy("Send the same request again, with the same Idempotency-Key.")
+                .status(503)
+                .retry_after(1)
+        }
+        EngineError::Mismatch => {
+            Fault::new(Code::IdempotencyConflict, "this Idempotency-Key was used with another body")
+                .rule("idempotency_key.body_mismatch")
+                .remedy("Send the very bytes of the first request, or use a new key.")
+        }
+        EngineError::InProgress => Fault::new(
+            Code::IdempotencyConflict,
+            "the first request with this Idempotency-Key is still running",
+        )
+        .rule("idempotency_key.in_progress")
+        .remedy("Send the same request again in a moment.")
+        .retry_after(2),
+        EngineError::TooLarge(why) => Fault::new(Code::ValidationFailed, why.clone())
+            .rule("body.size_max")
+            .remedy("Shorten the texts, or split the request into several.")
+            .outcome(SendOutcome::NotSent)
+            .status(413),
+        EngineError::Refused(why) => {
+            tracing::error!(%why, "the engine refused a request");
+            Fault::new(Code::InternalError, "the request could not be made into a batch")
+                .rule("server.batch")
+                .remedy("Please report this with the request id.")
+        }
+    }
+}
+
+/// An idempotency key that is too long.
+pub(super) fn key_length(chars: usize) -> Fault {
+    Fault::new(
+        Code::ValidationFailed,
+        format!("the Idempotency-Key has {chars} characters; at most {IDEMPOTENCY_KEY_CHARS_MAX}"),
+    )
+    .rule("idempotency_key.length")
+    .remedy("Use a UUID.")
+}
+
+/// No such post, or none that this caller may know of.
+pub(super) fn no_post(id: &str) -> Fault {
+    let shown: String = id.chars().take(64).collect();
+    Fault::new(Code::NotFound, format!("there is no post {shown:?}"))
+        .remedy("GET /v1/posts lists the posts there are.")
+}
+
+/// A state conflict.
+pub(super) fn conflict(rule: &str, message: String, remedy: &str) -> Fault {
+    Fault::new(Code::ValidationFailed, message).rule(rule).remedy(remedy).status(409)
+}

@@ -1,0 +1,152 @@
+//! Builds the rooms over a store and an engine, for the server and for the command line alike.
+
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+
+use tokio::sync::oneshot;
+
+use super::AppError;
+use crate::accounts::{Accounts, AccountsOptions, Seal};
+use crate::admission::{Admission, AdmissionOptions};
+use crate::config::Config;
+use crate::control::Control;
+use crate::courier::{Courier, CourierOptions};
+use crate::engine::{self, Clocks, Core};
+use crate::media::Media;
+use crate::model::{KeyPrefix, Scope, Secret};
+use crate::platforms::registry;
+use crate::store::Store;
+use crate::upkeep::Upkeep;
+use crate::upstream::{Upstream, UpstreamOptions};
+use crate::wire::Links;
+
+/// The rooms, built.
+pub(super) struct House {
+    pub engine: engine::Handle,
+    pub stopped: oneshot::Receiver<String>,
+    pub accounts: Arc<Accounts>,
+    pub admission: Arc<Admission>,
+    pub media: Arc<Media>,
+    pub control: Arc<Control>,
+    pub upkeep: Upkeep,
+    pub own_base: Arc<OnceLock<String>>,
+}
+
+/// What a house is built from.
+pub(super) struct Ground<'a> {
+    pub config: &'a Config,
+    pub clocks: &'a Clocks,
+    pub store: Arc<dyn Store>,
+    pub epoch: u64,
+    pub links: Links,
+    pub sandbox_token: Secret,
+    /// Attempts that may run at once; none, where only records are to be changed.
+    pub slots_max: u32,
+}
+
+/// Builds the rooms and starts the engine.
+pub(super) fn build(ground: Ground<'_>) -> Result<House, AppError> {
+    let Ground { config, clocks, store, epoch, links, sandbox_token, slots_max } = ground;
+    let registry = Arc::new(registry());
+    let folder = config.workflows_dir.as_deref();
+    let loaded = super::definitions::load(&store, epoch, folder, &registry)?;
+    let catalog = Arc::new(loaded.catalog);
+    let options = engine::Options {
+        sync_wait: config.engine.sync_wait,
+        max_lateness: config.scheduling.max_lateness,
+        claim_window: config.idempotency.window,
+        slots_max,
+        platform_slots_max: config.engine.platform_slots_max,
+        links: links.clone(),
+    };
+    let core =
+        Core::open(Arc::clone(&store), Arc::clone(&catalog), options, epoch, clocks.moment())?;
+    let (engine, mailbox) = engine::mailbox();
+    let upstream = UpstreamOptions {
+        allow_private: config.upstream.allow_private,
+        media_allow_private: config.media.allow_private,
+        allow_crash: config.sandbox.allow_crash,
+    };
+    let upstream = Upstream::new(upstream, Arc::clone(&clocks.now));
+    let upstream = Arc::new(upstream.map_err(|problem| AppError::Build(problem.to_string()))?);
+    let own_base: Arc<OnceLock<String>> = Arc::default();
+    let accounts = Arc::new(Accounts::new(AccountsOptions {
+        store: Arc::clone(&store),
+        engine: engine.clone(),
+        upstream: Arc::clone(&upstream),
+        seal: seal(config, clocks)?,
+        now: Arc::clone(&clocks.now),
+        dice: Arc::clone(&clocks.dice),
+        own_base: Arc::clone(&own_base),
+        sandbox_token,
+    }));
+    let media = Media::open(config.data_dir.join("media"), Arc::clone(&clocks.dice));
+    let media = Arc::new(media.map_err(|problem| AppError::Build(problem.to_string()))?);
+    let courier = Courier::new(CourierOptions {
+        accounts: Arc::clone(&accounts),
+        upstream,
+        media: Arc::clone(&media),
+        registry: Arc::clone(&registry),
+        catalog: Arc::clone(&catalog),
+        now: Arc::clone(&clocks.now),
+    });
+    let stopped = super::start_engine(core, mailbox, &engine, courier.into_carry(), clocks)?;
+    let uploads = Arc::clone(&media);
+    let admission = Arc::new(Admission::new(AdmissionOptions {
+        store: Arc::clone(&store),
+        engine: engine.clone(),
+        catalog: Arc::clone(&catalog),
+        registry,
+        links: links.clone(),
+        now: Arc::clone(&clocks.now),
+        media_known: Arc::new(move |id| uploads.knows(id)),
+    }));
+    let control = Arc::new(Control {
+        store: Arc::clone(&store),
+        engine: engine.clone(),
+        accounts: Arc::clone(&accounts),
+        catalog,
+        links,
+        now: Arc::clone(&clocks.now),
+        dice: Arc::clone(&clocks.dice),
+    });
+    let upkeep = Upkeep {
+        store,
+        engine: engine.clone(),
+        now: Arc::clone(&clocks.now),
+        tasks: loaded.upkeep,
+    };
+    Ok(House { engine, stopped, accounts, admission, media, control, upkeep, own_base })
+}
+
+fn seal(config: &Config, clocks: &Clocks) -> Result<Seal, AppError> {
+    let text = std::env::var("FANFARE_SECRET_KEY").ok().filter(|text| !text.is_empty());
+    let file = config.data_dir.join("secret-key");
+    Seal::open(text.as_deref(), &file, Arc::clone(&clocks.dice))
+        .map_err(|problem| AppError::Build(problem.to_string()))
+}
+
+/// At the first start: the sandbox account, and one key that may do everything. Returns the key's
+/// plaintext when it was made now.
+pub(super) async fn first_start(
+    house: &House,
+    config: &Config,
+) -> Result<Option<Secret>, AppError> {
+    let failed = |fault: crate::model::Fault| AppError::Build(fault.message);
+    house.accounts.default_profile().await.map_err(failed)?;
+    let known = house.accounts.list(None).map_err(failed)?;
+    let sandbox = crate::model::Platform::Sandbox;
+    let first = house.accounts.list_keys().map_err(failed)?.is_empty();
+    if config.sandbox.enabled && first && !known.iter().any(|one| one.platform == sandbox) {
+        house.accounts.connect_sandbox("sandbox".to_owned(), None).await.map_err(failed)?;
+    }
+    if !first {
+        return Ok(None);
+    }
+    let scopes = Scope::ALL.iter().map(|scope| scope.as_str().to_owned()).collect();
+    let minted =
+        house.accounts.mint_key("initial", scopes, KeyPrefix::Live, None).await.map_err(failed)?;
+    let path: &Path = &config.data_dir.join("initial-key");
+    super::write_private(path, &format!("{}\n", minted.plaintext.expose()))?;
+    Ok(Some(minted.plaintext))
+}

@@ -1,0 +1,242 @@
+//! Carrying out a command: through the server that runs, or on the store when none does.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::args::{Accounts, Batch, Command, Common, Connect, Journal, Keys, RulingArg, Workflow};
+use super::show::{refusal, show};
+use super::{Local, Offline, ServeOptions};
+use crate::control::{Answer, Control, Request, SocketError, ask, follow};
+use crate::platforms::{Registry, registry};
+use crate::workflow;
+
+const EXIT_REFUSED: u8 = 1;
+const EXIT_NOT_FOUND: u8 = 3;
+const EXIT_FINDINGS: u8 = 4;
+const EXIT_UNAVAILABLE: u8 = 69;
+
+/// What a command asks, and how it is shown.
+pub(super) struct Job {
+    pub request: Request,
+    pub common: Common,
+    pub follow: bool,
+}
+
+/// The request of a command; `None` for those that ask no server.
+pub(super) fn job(command: Command) -> Result<Job, (Vec<std::path::PathBuf>, Common)> {
+    let plain = |request, common| Ok(Job { request, common, follow: false });
+    match command {
+        Command::Keys(Keys::Create { name, scopes, test, common }) => {
+            plain(Request::KeysCreate { name, scopes, test }, common)
+        }
+        Command::Keys(Keys::List { common }) => plain(Request::KeysList, common),
+        Command::Keys(Keys::Revoke { id, common }) => plain(Request::KeysRevoke { id }, common),
+        Command::Accounts(Accounts::Connect(connect)) => {
+            let (request, common) = connecting(connect);
+            plain(request, common)
+        }
+        Command::Accounts(Accounts::List { common }) => plain(Request::AccountsList, common),
+        Command::Accounts(Accounts::Remove { id, common }) => {
+            plain(Request::AccountsRemove { id }, common)
+        }
+        Command::Batch(Batch::List { limit, held, common }) => {
+            plain(Request::BatchList { limit, held }, common)
+        }
+        Command::Batch(Batch::Show { id, common }) => plain(Request::BatchShow { id }, common),
+        Command::Batch(Batch::Journal { id, follow, common }) => {
+            Ok(Job { request: Request::BatchJournal { id, from: 0 }, common, follow })
+        }
+        Command::Batch(Batch::Rule { post, ruling, uri, common }) => {
+            let ruling = match ruling {
+                RulingArg::Published => "published",
+                RulingArg::Failed => "failed",
+            };
+            plain(Request::BatchRule { post, ruling: ruling.to_owned(), uri }, common)
+        }
+        Command::Journal(Journal::Verify { common }) => plain(Request::JournalVerify, common),
+        Command::Workflow(Workflow::List { common }) => plain(Request::WorkflowList, common),
+        Command::Workflow(Workflow::Check { files, common }) => Err((files, common)),
+        Command::Serve(serve) => Err((Vec::new(), Common { serve, json: false })),
+    }
+}
+
+fn connecting(connect: Connect) -> (Request, Common) {
+    let (platform, fields, common) = match connect {
+        Connect::Bluesky { identifier, app_password, pds_url, common } => {
+            let mut fields = json!({ "identifier": identifier, "appPassword": app_password });
+            if let Some(url) = pds_url {
+                fields["pdsUrl"] = json!(url);
+            }
+            ("bluesky", fields, common)
+        }
+        Connect::Sandbox { name, common } => ("sandbox", json!({ "name": name }), common),
+    };
+    (Request::AccountsConnect { platform: platform.to_owned(), fields }, common)
+}
+
+/// Asks, shows the answer and gives the exit code.
+pub(super) fn run(job: Job, data_dir: &Path, options: &ServeOptions, offline: Offline) -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(problem) => return unavailable(&problem),
+    };
+    let socket = data_dir.join("control.sock");
+    if job.follow {
+        return match runtime.block_on(following(&job, &socket)) {
+            Err(SocketError::NoServer) => once(&job, &runtime, &socket, options, offline),
+            Err(problem) => unavailable(&problem),
+            Ok(code) => code,
+        };
+    }
+    once(&job, &runtime, &socket, options, offline)
+}
+
+fn once(
+    job: &Job,
+    runtime: &tokio::runtime::Runtime,
+    socket: &Path,
+    options: &ServeOptions,
+    offline: Offline,
+) -> ExitCode {
+    let answer = match runtime.block_on(ask(socket, &job.request)) {
+        Err(SocketError::NoServer) => match runtime.block_on(offline(options)) {
+            Ok(local) => runtime.block_on(locally(local, job.request.clone())),
+            Err(problem) => return unavailable(&problem),
+        },
+        Err(problem) => return unavailable(&problem),
+        Ok(answer) => answer,
+    };
+    tell(job, &answer)
+}
+
+async fn locally(local: Local, request: Request) -> Answer {
+    let control: Arc<Control> = local.control;
+    let answer = control.execute(request).await;
+    // What was changed is durable before anything is shown.
+    if let Err(problem) = control.engine.drain().await {
+        return control.not_understood(&problem.to_string());
+    }
+    answer
+}
+
+async fn following(job: &Job, socket: &Path) -> Result<ExitCode, SocketError> {
+    let Request::BatchJournal { id, .. } = &job.request else { return Ok(ExitCode::SUCCESS) };
+    let id = id.clone();
+    let mut code = ExitCode::SUCCESS;
+    let mut next = 0;
+    follow(socket, job.request.clone(), |answer| {
+        let done = match &answer {
+            Answer::Done(value) => {
+                let entries = value["data"].as_array().map_or(0, Vec::len);
+                next += u32::try_from(entries).unwrap_or(0);
+                if entries > 0 {
+                    code = tell(job, &answer);
+                }
+                value["settled"] == true && entries == 0
+            }
+            Answer::Failed(_) => {
+                code = tell(job, &answer);
+                true
+            }
+        };
+        (!done).then(|| Request::BatchJournal { id: id.clone(), from: next })
+    })
+    .await?;
+    Ok(code)
+}
+
+fn tell(job: &Job, answer: &Answer) -> ExitCode {
+    match answer {
+        Answer::Done(value) => {
+            if job.common.json {
+                print(&format!("{value}\n"));
+            } else {
+                print(&show(&job.request, value));
+            }
+            let findings = value["findings"].as_array().is_some_and(|all| !all.is_empty());
+            if findings { ExitCode::from(EXIT_FINDINGS) } else { ExitCode::SUCCESS }
+        }
+        Answer::Failed(error) => {
+            if job.common.json {
+                print(&format!("{}\n", json!({ "error": error })));
+            }
+            complain(&refusal(error));
+            match error["code"].as_str() {
+                Some("not_found") => ExitCode::from(EXIT_NOT_FOUND),
+                _ => ExitCode::from(EXIT_REFUSED),
+            }
+        }
+    }
+}
+
+/// Checks definitions: the files named, or all that are in use.
+pub(super) fn check(files: &[std::path::PathBuf], overrides: &Path, as_json: bool) -> ExitCode {
+    let registry = registry();
+    let mut problems: Vec<String> = Vec::new();
+    let mut checked: Vec<String> = Vec::new();
+    let named: Vec<(String, Result<String, String>)> = if files.is_empty() {
+        in_use(overrides)
+    } else {
+        files.iter().map(|path| (stem(path), read(path))).collect()
+    };
+    for (name, text) in named {
+        match text.and_then(|text| one(&registry, &name, &text)) {
+            Ok(()) => checked.push(name),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    if as_json {
+        print(&format!("{}\n", json!({ "checked": checked, "problems": problems })));
+    } else {
+        checked.iter().for_each(|name| print(&format!("{name}: holds\n")));
+    }
+    problems.iter().for_each(|problem| complain(problem));
+    if problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_FINDINGS) }
+}
+
+fn in_use(overrides: &Path) -> Vec<(String, Result<String, String>)> {
+    let chosen = |(name, text): &(&str, &str)| {
+        let file = overrides.join("publish").join(format!("{name}.toml"));
+        let text = if file.exists() { read(&file) } else { Ok((*text).to_owned()) };
+        ((*name).to_owned(), text)
+    };
+    workflow::PUBLISH.iter().map(chosen).collect()
+}
+
+fn one(registry: &Registry, name: &str, text: &str) -> Result<(), String> {
+    if workflow::UPKEEP.iter().any(|(known, _)| *known == name) {
+        return workflow::parse_upkeep(name, text).map(drop).map_err(|e| e.to_string());
+    }
+    let definition = workflow::parse(name, text).map_err(|e| e.to_string())?;
+    match registry.get(&definition.platform) {
+        Some(codec) => workflow::check_steps(&definition, codec.steps()).map_err(|e| e.to_string()),
+        None => Err(format!("{name}.toml: {} is not built yet", definition.platform)),
+    }
+}
+
+fn stem(path: &Path) -> String {
+    path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned())
+}
+
+fn read(path: &Path) -> Result<String, String> {
+    std::fs::read_to_string(path).map_err(|problem| format!("{}: {problem}", path.display()))
+}
+
+pub(super) fn unavailable(problem: &dyn std::fmt::Display) -> ExitCode {
+    complain(&format!("fanfare: {problem}"));
+    ExitCode::from(EXIT_UNAVAILABLE)
+}
+
+/// One text on standard output. A reader that went away is no reason to fail.
+fn print(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+fn complain(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}

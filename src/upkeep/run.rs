@@ -1,0 +1,128 @@
+//! When tasks run.
+
+use std::sync::Arc;
+
+use chrono::TimeZone as _;
+
+use super::tasks::{TaskError, expire_claims, trim_journals};
+use crate::engine::Handle;
+use crate::model::{Digest, Millis, Now, Timestamp};
+use crate::store::{Key, Record, Store, UpkeepRecord, Write};
+use crate::workflow::{UpkeepDefinition, UpkeepTask};
+
+/// No sleep is longer, so that a stepped clock is noticed.
+const LONGEST_SLEEP: Millis = Millis::from_secs(30);
+/// Pages of one run at the most; the rest waits for the next time.
+const PAGES_MAX: usize = 1_000;
+
+/// Runs upkeep tasks by their schedules.
+pub struct Upkeep {
+    /// The store, for reading.
+    pub store: Arc<dyn Store>,
+    /// The engine, for writing.
+    pub engine: Handle,
+    /// The clock.
+    pub now: Now,
+    /// The tasks.
+    pub tasks: Vec<UpkeepDefinition>,
+}
+
+impl std::fmt::Debug for Upkeep {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Upkeep({} tasks)", self.tasks.len())
+    }
+}
+
+impl Upkeep {
+    /// Runs until dropped. A task whose time passed while nobody ran it runs at once.
+    pub async fn run(self) {
+        loop {
+            let now = (self.now)();
+            let mut next = now.plus(LONGEST_SLEEP);
+            for task in &self.tasks {
+                match self.due(task, now) {
+                    Some(at) if at <= now => self.run_task(task, now).await,
+                    Some(at) => next = next.min(at),
+                    None => {}
+                }
+            }
+            let sleep = next.since((self.now)()).max(Millis(1));
+            tokio::time::sleep(sleep.as_duration()).await;
+        }
+    }
+
+    fn due(&self, task: &UpkeepDefinition, now: Timestamp) -> Option<Timestamp> {
+        let last = match self.store.get(&key(task)) {
+            Ok(Some(Record::Upkeep(record))) => record.ran_at,
+            // A task that never ran waits for its next time.
+            _ => now,
+        };
+        next_run(&task.schedule, last.min(now))
+    }
+
+    async fn run_task(&self, task: &UpkeepDefinition, now: Timestamp) {
+        let report = match self.pages(task, now).await {
+            Ok(count) => {
+                tracing::info!(task = task.name, count, "upkeep done");
+                format!("{count} records")
+            }
+            Err(problem) => {
+                tracing::warn!(task = task.name, %problem, "upkeep broke off; it runs again at its next time");
+                format!("broke off: {problem}")
+            }
+        };
+        let record = UpkeepRecord { name: task.name.clone(), ran_at: now, report };
+        let writes = vec![Write::Put(key(task), Record::Upkeep(record))];
+        if let Err(problem) = self.engine.write(Vec::new(), writes).await {
+            tracing::warn!(task = task.name, %problem, "upkeep could not note that it ran");
+        }
+    }
+
+    async fn pages(&self, task: &UpkeepDefinition, now: Timestamp) -> Result<usize, TaskError> {
+        let (store, engine) = (&self.store, &self.engine);
+        let mut total = 0;
+        for _ in 0..PAGES_MAX {
+            let count = match task.task {
+                UpkeepTask::ExpireClaims => expire_claims(store, engine, now, task.page).await?,
+                UpkeepTask::TrimJournals { keep } => {
+                    trim_journals(store, engine, now, keep, task.page).await?
+                }
+            };
+            total += count;
+            if count < task.page {
+                break;
+            }
+        }
+        Ok(total)
+    }
+}
+
+/// The first time of a schedule after an instant, in UTC.
+pub fn next_run(schedule: &cron::Schedule, after: Timestamp) -> Option<Timestamp> {
+    let after = chrono::Utc.timestamp_millis_opt(after.as_millis()).single()?;
+    let next = schedule.after(&after).next()?;
+    Some(Timestamp::from_millis(next.timestamp_millis()))
+}
+
+fn key(task: &UpkeepDefinition) -> Key {
+    let hash = ring::digest::digest(&ring::digest::SHA256, task.name.as_bytes());
+    let mut digest = [0; 32];
+    digest.copy_from_slice(hash.as_ref());
+    Key::Upkeep(Digest(digest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_time_is_after_the_last() {
+        let loaded = crate::workflow::load(&[], &[]).expect("the built-in texts hold");
+        let schedule = &loaded.upkeep[0].schedule;
+        let at = |text: &str| text.parse::<Timestamp>().expect("a time");
+        let next = next_run(schedule, at("2026-05-08T12:06:59Z"));
+        assert_eq!(next, Some(at("2026-05-08T12:07:00Z")));
+        let next = next_run(schedule, at("2026-05-08T12:07:00Z"));
+        assert_eq!(next, Some(at("2026-05-08T13:07:00Z")));
+    }
+}

@@ -1,0 +1,94 @@
+//! The tasks, one page at a time.
+
+use std::sync::Arc;
+
+use crate::engine::{Handle, WriteError};
+use crate::model::{BatchId, Digest, Millis, Timestamp};
+use crate::store::{Key, Order, Record, Store, StoreError, Write, load_batch};
+
+/// How long a key whose batch still lives is kept before it is looked at again.
+const LOOK_AGAIN: Millis = Millis::from_secs(24 * 3_600);
+/// Deletes in one commit: with their keys they stay far below its limit.
+const DELETES_MAX: usize = 400;
+
+/// Why a task broke off. What it did so far is done.
+#[derive(Debug, thiserror::Error)]
+pub enum TaskError {
+    /// The store cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The engine cannot take the writes.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+}
+
+/// Forgets up to `page` idempotency keys whose time is over and whose batch has settled; returns
+/// how many were looked at.
+///
+/// # Errors
+/// See `TaskError`.
+pub async fn expire_claims(
+    store: &Arc<dyn Store>,
+    engine: &Handle,
+    now: Timestamp,
+    page: usize,
+) -> Result<usize, TaskError> {
+    let from = Key::ClaimExpiry(Timestamp::from_millis(i64::MIN), Digest([0; 32]));
+    let to = Key::ClaimExpiry(now, Digest([255; 32]));
+    let due = store.scan(&from, &to, Order::Ascending, page)?;
+    for (key, _) in &due {
+        let Key::ClaimExpiry(_, id) = key else { continue };
+        let claim = store.get(&Key::Claim(*id))?;
+        let mut writes = vec![Write::Delete(*key)];
+        let mut expect = Vec::new();
+        if let Some(Record::Claim(record)) = claim {
+            let lives = match record.batch {
+                Some(batch) => {
+                    load_batch(store.as_ref(), batch)?.is_some_and(|batch| !batch.is_settled())
+                }
+                None => false,
+            };
+            if lives {
+                writes.push(Write::Put(Key::ClaimExpiry(now.plus(LOOK_AGAIN), *id), Record::Mark));
+            } else if record.expires_at <= now {
+                writes.push(Write::Delete(Key::Claim(*id)));
+                // The key may be claimed anew while we look; then it is not ours to forget.
+                expect.push((Key::Claim(*id), Some(Record::Claim(record))));
+            }
+        }
+        match engine.write(expect, writes).await {
+            Ok(()) | Err(WriteError::Raced) => {}
+            Err(problem) => return Err(problem.into()),
+        }
+    }
+    Ok(due.len())
+}
+
+/// Forgets the journals of up to `page` batches that settled before `now - keep`; returns how many.
+///
+/// # Errors
+/// See `TaskError`.
+pub async fn trim_journals(
+    store: &Arc<dyn Store>,
+    engine: &Handle,
+    now: Timestamp,
+    keep: Millis,
+    page: usize,
+) -> Result<usize, TaskError> {
+    let from = Key::Settled(Timestamp::from_millis(i64::MIN), BatchId::from_raw(0));
+    let to = Key::Settled(now.minus(keep), BatchId::from_raw(u128::MAX));
+    let old = store.scan(&from, &to, Order::Ascending, page)?;
+    for (mark, _) in &old {
+        let Key::Settled(_, batch) = mark else { continue };
+        let (first, last) = (Key::Entry(*batch, 0), Key::Entry(*batch, u32::MAX));
+        let entries = store.scan(&first, &last, Order::Ascending, usize::MAX)?;
+        // Last entries first: what a crash leaves is the start of a journal, and the mark stays
+        // until all is gone.
+        for chunk in entries.rchunks(DELETES_MAX) {
+            let deletes = chunk.iter().map(|(key, _)| Write::Delete(*key)).collect();
+            engine.write(Vec::new(), deletes).await?;
+        }
+        engine.write(Vec::new(), vec![Write::Delete(*mark)]).await?;
+    }
+    Ok(old.len())
+}
