@@ -64,4 +64,5 @@ const pdsUrl = `http://localhost:${network.pds.port}`
 const controlUrl = `http://127.0.0.1:${control.address().port}`
 console.log(JSON.stringify({ pdsUrl, controlUrl, accounts }))
 
+// A test that ends, or dies, closes our standard input.
 process.stdin.on('end', () => process.exit(0)).resume()
