@@ -139,7 +139,7 @@ fn client(
                 target
             })
             .collect();
-        let body = body(&key, &targets, dice.next() % 3 == 0);
+        let body = body(&key, &targets, dice.next().is_multiple_of(3));
         loop {
             let here = base.read().expect("not poisoned").clone();
             let headers = [("Idempotency-Key", key.as_str())];

@@ -204,7 +204,7 @@ impl Admission {
     pub(super) fn window(&self, at: Timestamp) -> Result<(), Fault> {
         let now = (self.options.now)();
         if at < now.plus(SCHEDULE_LEAD_MIN) {
-            return Err(too_soon(&at));
+            return Err(too_soon(at));
         }
         if at > now.plus(SCHEDULE_LEAD_MAX) {
             return Err(Fault::new(

@@ -128,8 +128,8 @@ impl Admission {
         let unreadable = |problem| faults::unreadable(&problem);
         let store = self.options.store.as_ref();
         // Ids begin with their time: the newest that can match, and the oldest.
-        let first = query.after.map_or(0, |after| UlidFactory::floor(after));
-        let below = query.before.map_or(u128::MAX, |before| UlidFactory::floor(before));
+        let first = query.after.map_or(0, UlidFactory::floor);
+        let below = query.before.map_or(u128::MAX, UlidFactory::floor);
         let below = query.cursor.map_or(below, |cursor| cursor.raw().min(below));
         let from = Key::Post(PostId::from_raw(first));
         let mut to = below.checked_sub(1);

@@ -51,14 +51,7 @@ pub(super) fn build(ground: Ground<'_>) -> Result<House, AppError> {
     let folder = config.workflows_dir.as_deref();
     let loaded = super::definitions::load(&store, epoch, folder, &registry)?;
     let catalog = Arc::new(loaded.catalog);
-    let options = engine::Options {
-        sync_wait: config.engine.sync_wait,
-        max_lateness: config.scheduling.max_lateness,
-        claim_window: config.idempotency.window,
-        slots_max,
-        platform_slots_max: config.engine.platform_slots_max,
-        links: links.clone(),
-    };
+    let options = engine_options(config, &links, slots_max);
     let core =
         Core::open(Arc::clone(&store), Arc::clone(&catalog), options, epoch, clocks.moment())?;
     let (engine, mailbox) = engine::mailbox();
@@ -117,6 +110,17 @@ pub(super) fn build(ground: Ground<'_>) -> Result<House, AppError> {
         tasks: loaded.upkeep,
     };
     Ok(House { engine, stopped, accounts, admission, media, control, upkeep, own_base })
+}
+
+fn engine_options(config: &Config, links: &Links, slots_max: u32) -> engine::Options {
+    engine::Options {
+        sync_wait: config.engine.sync_wait,
+        max_lateness: config.scheduling.max_lateness,
+        claim_window: config.idempotency.window,
+        slots_max,
+        platform_slots_max: config.engine.platform_slots_max,
+        links: links.clone(),
+    }
 }
 
 fn seal(config: &Config, clocks: &Clocks) -> Result<Seal, AppError> {

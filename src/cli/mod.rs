@@ -19,6 +19,7 @@ use std::sync::Arc;
 use clap::Parser as _;
 
 use self::args::{Cli, Command, ServeArgs};
+use self::run::Errand;
 use crate::control::Control;
 
 /// What `serve` was told; every other command takes the same to find the data.
@@ -68,18 +69,16 @@ const EXIT_CONFIG: u8 = 78;
 pub fn main(doors: Doors) -> ExitCode {
     let cli = Cli::parse();
     let command = cli.command.unwrap_or(Command::Serve(cli.serve));
-    if let Command::Serve(args) = command {
-        return (doors.serve)(options(args));
-    }
-    match run::job(command) {
-        Ok(job) => {
+    match run::errand(command) {
+        Errand::Serve(args) => (doors.serve)(options(*args)),
+        Errand::Ask(job) => {
             let options = options(job.common.serve.clone());
             match (doors.folders)(&options) {
-                Ok(folders) => run::run(job, &folders.data, &options, doors.offline),
+                Ok(folders) => run::run(*job, &folders.data, &options, doors.offline),
                 Err(problem) => wrong_settings(&problem),
             }
         }
-        Err((files, common)) => match (doors.folders)(&options(common.serve)) {
+        Errand::Check(files, common) => match (doors.folders)(&options(common.serve)) {
             Ok(folders) => run::check(&files, &folders.workflows, common.json),
             Err(problem) => wrong_settings(&problem),
         },

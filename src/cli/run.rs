@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::args::{Accounts, Batch, Command, Common, Connect, Journal, Keys, RulingArg, Workflow};
+use super::args::{
+    Accounts, Batch, Command, Common, Connect, Journal, Keys, RulingArg, ServeArgs, Workflow,
+};
 use super::show::{refusal, show};
 use super::{Local, Offline, ServeOptions};
 use crate::control::{Answer, Control, Request, SocketError, ask, follow};
@@ -26,9 +28,19 @@ pub(super) struct Job {
     pub follow: bool,
 }
 
-/// The request of a command; `None` for those that ask no server.
-pub(super) fn job(command: Command) -> Result<Job, (Vec<std::path::PathBuf>, Common)> {
-    let plain = |request, common| Ok(Job { request, common, follow: false });
+/// What a command comes to.
+pub(super) enum Errand {
+    /// Ask the server, or the store.
+    Ask(Box<Job>),
+    /// Check these definitions, or all in use.
+    Check(Vec<std::path::PathBuf>, Box<Common>),
+    /// Run the server.
+    Serve(Box<ServeArgs>),
+}
+
+/// What a command comes to.
+pub(super) fn errand(command: Command) -> Errand {
+    let plain = |request, common| Errand::Ask(Box::new(Job { request, common, follow: false }));
     match command {
         Command::Keys(Keys::Create { name, scopes, test, common }) => {
             plain(Request::KeysCreate { name, scopes, test }, common)
@@ -48,7 +60,8 @@ pub(super) fn job(command: Command) -> Result<Job, (Vec<std::path::PathBuf>, Com
         }
         Command::Batch(Batch::Show { id, common }) => plain(Request::BatchShow { id }, common),
         Command::Batch(Batch::Journal { id, follow, common }) => {
-            Ok(Job { request: Request::BatchJournal { id, from: 0 }, common, follow })
+            let request = Request::BatchJournal { id, from: 0 };
+            Errand::Ask(Box::new(Job { request, common, follow }))
         }
         Command::Batch(Batch::Rule { post, ruling, uri, common }) => {
             let ruling = match ruling {
@@ -59,8 +72,10 @@ pub(super) fn job(command: Command) -> Result<Job, (Vec<std::path::PathBuf>, Com
         }
         Command::Journal(Journal::Verify { common }) => plain(Request::JournalVerify, common),
         Command::Workflow(Workflow::List { common }) => plain(Request::WorkflowList, common),
-        Command::Workflow(Workflow::Check { files, common }) => Err((files, common)),
-        Command::Serve(serve) => Err((Vec::new(), Common { serve, json: false })),
+        Command::Workflow(Workflow::Check { files, common }) => {
+            Errand::Check(files, Box::new(common))
+        }
+        Command::Serve(serve) => Errand::Serve(Box::new(serve)),
     }
 }
 

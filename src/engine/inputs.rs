@@ -263,7 +263,8 @@ impl Core {
                 tracing::info!(batch.id = %batch, attempt = number, "a late report was dropped");
             }
             Err(refusal) => {
-                tracing::error!(batch.id = %batch, attempt = number, %refusal, "a report was refused");
+                let attempt = number;
+                tracing::error!(batch.id = %batch, attempt, %refusal, "a report was refused");
             }
         }
         Ok(())

@@ -119,7 +119,10 @@ pub(super) fn twitter(content: &Content) -> Vec<Fault> {
 
 /// X counts every URL alike and most characters beyond Latin twice.
 fn weight(text: &str) -> usize {
-    let light = |c: char| matches!(u32::from(c), 0..=0x10ff | 0x2000..=0x200d | 0x2010..=0x201f | 0x2032..=0x2037);
+    let light = |c: char| {
+        let c = u32::from(c);
+        c <= 0x10ff || matches!(c, 0x2000..=0x200d | 0x2010..=0x201f | 0x2032..=0x2037)
+    };
     text.split_inclusive(char::is_whitespace)
         .map(|word| {
             let bare = word.trim_end();

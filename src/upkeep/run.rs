@@ -67,7 +67,7 @@ impl Upkeep {
                 format!("{count} records")
             }
             Err(problem) => {
-                tracing::warn!(task = task.name, %problem, "upkeep broke off; it runs again at its next time");
+                tracing::warn!(task = task.name, %problem, "upkeep broke off until its next time");
                 format!("broke off: {problem}")
             }
         };

@@ -187,7 +187,7 @@ impl Definition {
 
     /// The first step that applies to `content`.
     pub fn first(&self, content: &Content) -> Option<StepRef> {
-        self.from_place(0, content)
+        self.onward(0, content)
     }
 
     /// The step or round after `at`, or `None` when `at` was the last.
@@ -196,10 +196,10 @@ impl Definition {
         if usize::from(at.round) + 1 < rounds {
             return Some(StepRef { step: at.step, round: at.round + 1 });
         }
-        self.from_place(usize::from(at.step) + 1, content)
+        self.onward(usize::from(at.step) + 1, content)
     }
 
-    fn from_place(&self, place: usize, content: &Content) -> Option<StepRef> {
+    fn onward(&self, place: usize, content: &Content) -> Option<StepRef> {
         let found = self
             .steps
             .iter()

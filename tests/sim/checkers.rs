@@ -23,6 +23,14 @@ impl Finding {
     pub fn new(checker: &'static str, what: impl Into<String>) -> Self {
         Self { checker, what: what.into() }
     }
+
+    /// With the story before it, where one seed is looked at.
+    pub fn told(self, trace: &str) -> Self {
+        match std::env::var_os("SIM_SEED") {
+            Some(_) => Self { what: format!("{trace}{}", self.what), ..self },
+            None => self,
+        }
+    }
 }
 
 /// The workflows of the simulated platforms, and the first of their two accounts.

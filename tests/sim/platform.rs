@@ -141,17 +141,8 @@ pub fn fate_of(
     };
     let definition = catalog.get(&target.definition).expect("the definition is loaded");
     let step = definition.step(attempt.step).expect("the step exists");
-    let class = match definition.name.as_str() {
-        "sandbox" => Class::Keyed,
-        "sandbox-readable" => Class::Readable,
-        _ => Class::Blind,
-    };
-    let kind = match step.visible {
-        Visible::No => "staging",
-        Visible::Post => "post",
-        Visible::Comment => "comment",
-    };
-    let thing = (target.post, kind);
+    let class = class_of(&definition.name);
+    let thing: Thing = (target.post, kind_of(step.visible));
     let hear = |news| {
         Deed::Hear(Box::new(Heard {
             batch: call.batch.id,
@@ -173,12 +164,11 @@ pub fn fate_of(
         };
     }
     if step.visible == Visible::No {
-        let done = Verdict::Done(Output { memo: Some("\"staged\"".into()), ..Output::default() });
         return match fate {
             Fate::NotSent => vec![(soon, verdict(unreachable()))],
             Fate::LandsUnheard | Fate::LostUnheard => vec![(soon, verdict(unheard()))],
             Fate::Silent => vec![],
-            _ => vec![(soon, verdict(done))],
+            _ => vec![(soon, verdict(staged()))],
         };
     }
     let lands = dice.range(1, 400);
@@ -207,6 +197,26 @@ pub fn fate_of(
             (later, hear(News::Landed(thing))),
             (later + 5, hear(News::Landed(thing))),
         ],
+    }
+}
+
+fn staged() -> Verdict {
+    Verdict::Done(Output { memo: Some("\"staged\"".into()), ..Output::default() })
+}
+
+fn class_of(definition: &str) -> Class {
+    match definition {
+        "sandbox" => Class::Keyed,
+        "sandbox-readable" => Class::Readable,
+        _ => Class::Blind,
+    }
+}
+
+fn kind_of(visible: Visible) -> &'static str {
+    match visible {
+        Visible::No => "staging",
+        Visible::Post => "post",
+        Visible::Comment => "comment",
     }
 }
 

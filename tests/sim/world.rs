@@ -104,11 +104,7 @@ impl World {
             }
             self.turn()?;
         }
-        checkers::at_rest(&self).inspect_err(|_| {
-            if std::env::var_os("SIM_SEED").is_some() {
-                println!("{}", self.trace);
-            }
-        })?;
+        checkers::at_rest(&self).map_err(|finding| finding.told(&self.trace))?;
         Ok(self.trace)
     }
 

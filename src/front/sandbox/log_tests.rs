@@ -1,3 +1,5 @@
+//! The sandbox's log: what landed stays landed.
+
 use super::*;
 use crate::front::sandbox::Kind;
 
