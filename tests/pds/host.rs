@@ -38,7 +38,7 @@ pub fn host() -> Option<&'static Host> {
 }
 
 fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pds/host")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pds")
 }
 
 fn start() -> Option<Host> {
@@ -68,11 +68,7 @@ fn start() -> Option<Host> {
     std::thread::spawn(move || out.lines().for_each(drop));
     let login = |n: usize| {
         let member = |name: &str| said["accounts"][n][name].as_str().expect("told").to_owned();
-        Login {
-            handle: member("handle"),
-            did: member("did"),
-            app_password: member("appPassword"),
-        }
+        Login { handle: member("handle"), did: member("did"), app_password: member("appPassword") }
     };
     Some(Host {
         base: said["pdsUrl"].as_str().expect("told").to_owned(),

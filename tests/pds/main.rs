@@ -154,7 +154,8 @@ fn links_mentions_and_tags_point_at_the_right_bytes() {
         })
         .collect();
     let feature = |kind: &str, name: &str, value: &str| {
-        json!({ "$type": format!("app.bsky.richtext.facet#{kind}"), name: value })
+        let kind = format!("app.bsky.richtext.facet#{kind}");
+        json!({ "$type": kind, name: value })
     };
     let mut expected = vec![
         (format!("@{}", grace.handle), feature("mention", "did", &grace.did)),

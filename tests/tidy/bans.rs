@@ -88,6 +88,12 @@ const BANS: &[Ban] = &[
         but: &[],
         why: "a test waits for a fact",
     },
+    Ban {
+        words: &["unbounded_channel"],
+        within: SRC,
+        but: &["src/front/gate_tests.rs", "src/front/server_tests.rs"],
+        why: "every queue has a bound with a reason",
+    },
     Ban { words: &["#[ignore"], within: EVERYWHERE, but: &[], why: "a test runs or goes" },
 ];
 
