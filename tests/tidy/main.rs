@@ -10,11 +10,11 @@ mod source;
 
 use source::{Complaint, Source};
 
-fn check(what: &str, checker: impl Fn(&Source) -> Vec<Complaint>) {
+fn check(what: &str, checker: fn(&Source) -> Vec<Complaint>) {
     let tree = source::tree();
     assert!(tree.len() > 20, "only {} files were found: is this the project?", tree.len());
     let complaints: Vec<String> =
-        tree.iter().flat_map(|source| checker(source)).map(|one| one.to_string()).collect();
+        tree.iter().flat_map(checker).map(|one| one.to_string()).collect();
     assert!(
         complaints.is_empty(),
         "{what}: {} to mend\n{}",
