@@ -1,7 +1,7 @@
 //! What one attempt needs to speak as an account, refreshed by one at a time.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::credential::BlueskyCredential;
 use super::seal::Seal;
@@ -52,6 +52,8 @@ pub enum AccessError {
 pub struct Accounts {
     pub(super) options: AccountsOptions,
     refreshing: Mutex<BTreeMap<AccountId, Arc<tokio::sync::Mutex<()>>>>,
+    /// The token of each account that its platform refused last, as far as this process knows.
+    refused: Mutex<BTreeMap<AccountId, Secret>>,
 }
 
 impl std::fmt::Debug for Accounts {
@@ -63,11 +65,17 @@ impl std::fmt::Debug for Accounts {
 impl Accounts {
     /// The accounts over a store.
     pub fn new(options: AccountsOptions) -> Self {
-        Self { options, refreshing: Mutex::default() }
+        Self { options, refreshing: Mutex::default(), refused: Mutex::default() }
     }
 
-    /// What an attempt needs. With `refused` the last one was refused by the platform, and a
-    /// session that is no newer than that is replaced, whatever it says of its own age.
+    /// Notes that the platform refused a token: it is not used again, whatever it says of its own
+    /// age. Many attempts may have been refused with it; only the first renews it.
+    pub fn refused(&self, id: AccountId, token: &Secret) {
+        self.refusals().insert(id, token.clone());
+    }
+
+    /// What an attempt needs. With `refused` the last one was refused by the platform: the session
+    /// is replaced if it is the refused one, or if this process does not know which one was.
     ///
     /// # Errors
     /// See `AccessError`.
@@ -116,7 +124,7 @@ impl Accounts {
         refused: bool,
     ) -> Result<Access, AccessError> {
         let (before, credential) = self.credential(account.id)?;
-        if !refused && self.is_fresh(&credential) {
+        if self.is_good(account.id, &credential, refused) {
             return Ok(speak(&credential));
         }
         let gate = self.gate(account.id);
@@ -128,7 +136,20 @@ impl Accounts {
         }
         let fresh = self.renew(&credential).await?;
         self.keep(account.id, &record, &fresh).await?;
+        self.refused(account.id, &credential.access_jwt);
         Ok(speak(&fresh))
+    }
+
+    fn is_good(&self, id: AccountId, credential: &BlueskyCredential, refused: bool) -> bool {
+        let token_refused = match self.refusals().get(&id) {
+            Some(token) => *token == credential.access_jwt,
+            None => refused,
+        };
+        !token_refused && self.is_fresh(credential)
+    }
+
+    fn refusals(&self) -> MutexGuard<'_, BTreeMap<AccountId, Secret>> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn is_fresh(&self, credential: &BlueskyCredential) -> bool {

@@ -111,6 +111,9 @@ impl Courier {
             }
         };
         let verdict = job.codec.interpret(&cx, &answer);
+        if matches!(verdict, Verdict::Reauth { .. }) {
+            self.options.accounts.refused(job.target.account, &access.token);
+        }
         let took = (self.options.now)().since(began);
         let exchange = request.map(|request| exchange(&request, &answer, took));
         Report { verdict, exchange }

@@ -1,0 +1,317 @@
+//! Publishing to a real Bluesky host on loopback. Needs `tests/pds/install` once; without it every
+//! test passes and one line says that they were skipped.
+
+mod host;
+mod proxy;
+#[path = "../support/mod.rs"]
+mod support;
+
+use std::path::PathBuf;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use host::{Host, Login, host};
+use proxy::Proxy;
+use serde_json::{Value, json};
+use support::{Answer, Server, start, until};
+
+const SETTINGS: &[&str] = &["upstream.allow_private=true"];
+const COMPLETE: &str = "/v1/accounts/connect/bluesky/complete";
+/// One grey pixel.
+const PNG: &str = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAA\
+                   AABJRU5ErkJggg==";
+
+/// A server with an account connected.
+struct Rig {
+    host: &'static Host,
+    server: Server,
+    data: PathBuf,
+    account: String,
+    _folder: tempfile::TempDir,
+}
+
+impl Rig {
+    /// `None` where there is no host. The server speaks to `base`, or to the host itself.
+    fn new(base: Option<&str>) -> Option<Self> {
+        let host = host()?;
+        let folder = tempfile::tempdir().expect("a folder");
+        let data = folder.path().join("data");
+        let server = start(&data, SETTINGS);
+        let answer = connect(&server, &host.ada, base.unwrap_or(&host.base));
+        assert_eq!(answer.status, 201, "{}", answer.json());
+        let account = text(&answer.json()["id"]);
+        Some(Self { host, server, data, account, _folder: folder })
+    }
+
+    /// A request on the account, with these members beside its target.
+    fn body(&self, text: &str, members: Value) -> Value {
+        let mut body = json!({ "targets": [{ "accountId": self.account }], "text": text });
+        for (name, value) in members.as_object().expect("members") {
+            body[name] = value.clone();
+        }
+        body
+    }
+
+    /// Publishes now; gives the one result, which must be a success.
+    #[track_caller]
+    fn publish(&self, body: &Value) -> Value {
+        let answer = self.server.post(&body.to_string());
+        let batch = answer.json();
+        assert_eq!((answer.status, &batch["status"]), (200, &json!("published")), "{batch}");
+        batch["results"][0].clone()
+    }
+
+    /// The record that a result says it became.
+    #[track_caller]
+    fn record(&self, result: &Value) -> Value {
+        self.host.record(&text(&result["uri"]))["value"].clone()
+    }
+}
+
+fn connect(server: &Server, login: &Login, base: &str) -> Answer {
+    let body = json!({
+        "identifier": login.handle,
+        "appPassword": login.app_password,
+        "pdsUrl": base,
+    });
+    server.send("POST", COMPLETE, &[], body.to_string().as_bytes())
+}
+
+#[track_caller]
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_else(|| panic!("{value} is no text")).to_owned()
+}
+
+fn in_a_moment() -> String {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let millis = i64::try_from(now.expect("after 1970").as_millis()).expect("it fits");
+    fanfare::model::Timestamp::from_millis(millis + 1_500).to_string()
+}
+
+#[test]
+fn an_account_is_connected_renewed_and_its_secrets_are_sealed() {
+    let Some(rig) = Rig::new(None) else { return };
+    let Rig { host, server, .. } = &rig;
+    let again = connect(server, &host.ada, &host.base);
+    assert_eq!((again.status, &again.json()["id"]), (200, &json!(rig.account)));
+    assert_eq!(again.json()["platformAccountId"], json!(host.ada.did));
+    assert_eq!(again.json()["displayName"], json!(host.ada.handle));
+
+    let wrong = Login { app_password: "abcd-abcd-abcd-abcd".into(), ..host.ada.clone() };
+    let refused = connect(server, &wrong, &host.base);
+    let error = &refused.json()["error"];
+    assert_eq!((refused.status, &error["code"]), (401, &json!("platform_auth_failed")), "{error}");
+    assert!(text(&error["remediation"]).contains("app password"), "{error}");
+
+    let nowhere = connect(server, &host.ada, "http://127.0.0.1:9");
+    let error = &nowhere.json()["error"];
+    assert_eq!((nowhere.status, &error["code"]), (503, &json!("platform_unavailable")), "{error}");
+
+    let listed = server.get("/v1/accounts").json();
+    let ours = |account: &&Value| account["id"] == json!(rig.account);
+    let accounts = listed["data"].as_array().expect("a list");
+    assert_eq!(accounts.iter().filter(ours).count(), 1, "{listed}");
+
+    let everything = bytes_below(&rig.data);
+    let holds = |text: &str| everything.windows(text.len()).any(|at| at == text.as_bytes());
+    assert!(holds(&host.ada.did), "the account itself can be found, so the search works");
+    assert!(!holds(&host.ada.app_password), "an app password lies open on the disk");
+    // Every token of a session begins like this.
+    assert!(!holds("eyJ0eXAiOi"), "a token lies open on the disk");
+}
+
+/// All bytes of all files of a folder.
+fn bytes_below(folder: &std::path::Path) -> Vec<u8> {
+    let mut all = Vec::new();
+    for entry in std::fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        match std::fs::metadata(&path) {
+            Ok(found) if found.is_dir() => all.extend(bytes_below(&path)),
+            Ok(found) if found.is_file() => all.extend(std::fs::read(&path).unwrap_or_default()),
+            // A socket, or a file that has just been replaced.
+            _ => {}
+        }
+    }
+    all
+}
+
+#[test]
+fn links_mentions_and_tags_point_at_the_right_bytes() {
+    let Some(rig) = Rig::new(None) else { return };
+    let (grace, link) = (&rig.host.grace, "https://example.com/a?b=c");
+    let said = format!("👩‍🚀 héllo @{} and @nobody.test: {link} #schön", grace.handle);
+    let record = rig.record(&rig.publish(&rig.body(&said, json!({}))));
+    assert_eq!(record["text"], json!(said));
+    let facets = record["facets"].as_array().expect("facets");
+    let found: Vec<(String, Value)> = facets
+        .iter()
+        .map(|facet| {
+            let place = |name: &str| {
+                usize::try_from(facet["index"][name].as_u64().expect("a place")).expect("it fits")
+            };
+            let slice = said.get(place("byteStart")..place("byteEnd")).expect("whole characters");
+            (slice.to_owned(), facet["features"][0].clone())
+        })
+        .collect();
+    let feature = |kind: &str, name: &str, value: &str| {
+        let kind = format!("app.bsky.richtext.facet#{kind}");
+        json!({ "$type": kind, name: value })
+    };
+    let mut expected = vec![
+        (format!("@{}", grace.handle), feature("mention", "did", &grace.did)),
+        (link.to_owned(), feature("link", "uri", link)),
+        ("#schön".to_owned(), feature("tag", "tag", "schön")),
+    ];
+    for one in found {
+        let place = expected.iter().position(|other| *other == one);
+        expected.remove(place.unwrap_or_else(|| panic!("{one:?} was not to be pointed at")));
+    }
+    assert!(expected.is_empty(), "not pointed at: {expected:?}");
+}
+
+#[test]
+fn an_image_arrives_with_its_description_and_its_size() {
+    let Some(rig) = Rig::new(None) else { return };
+    let media = json!([{ "kind": "image", "bytesBase64": PNG, "altText": "one grey pixel" }]);
+    let result = rig.publish(&rig.body("an image", json!({ "media": media })));
+    let embed = &rig.record(&result)["embed"];
+    assert_eq!(embed["$type"], "app.bsky.embed.images");
+    let [image] = embed["images"].as_array().expect("images").as_slice() else {
+        panic!("one image was sent: {embed}")
+    };
+    assert_eq!(image["alt"], "one grey pixel");
+    assert_eq!(image["aspectRatio"], json!({ "width": 1, "height": 1 }));
+    assert_eq!(image["image"]["mimeType"], "image/png");
+    let kept = rig.host.blob(&rig.host.ada, &text(&image["image"]["ref"]["$link"]));
+    assert_eq!(kept, STANDARD.decode(PNG).expect("base64"));
+}
+
+#[test]
+fn a_reply_knows_its_parent_and_the_root_of_its_thread() {
+    let Some(rig) = Rig::new(None) else { return };
+    let reference = |result: &Value| json!({ "uri": result["uri"], "cid": result["cid"] });
+    let reply = |words: &str, parent: &Value| {
+        let options = json!({
+            "platform": "bluesky",
+            "replyToUri": parent["uri"],
+            "replyToCid": parent["cid"],
+        });
+        let mut body = rig.body(words, json!({}));
+        body["targets"][0]["options"] = options;
+        body
+    };
+    let root = rig.publish(&rig.body("a thread", json!({})));
+    let first = rig.publish(&reply("a reply", &root));
+    let second = rig.publish(&reply("a reply to the reply", &first));
+    let expected = json!({ "root": reference(&root), "parent": reference(&root) });
+    assert_eq!(rig.record(&first)["reply"], expected);
+    let expected = json!({ "root": reference(&root), "parent": reference(&first) });
+    assert_eq!(rig.record(&second)["reply"], expected);
+
+    let mut gone = root;
+    gone["uri"] = json!(format!("at://{}/app.bsky.feed.post/3aaaaaaaaaaaa", rig.host.ada.did));
+    let answer = rig.server.post(&reply("a reply to nothing", &gone).to_string()).json();
+    assert_eq!(answer["status"], "failed", "{answer}");
+    let error = &answer["results"][0]["error"];
+    assert_eq!(error["rule"], "bluesky.reply.parent_unknown", "{answer}");
+    assert!(rig.host.posts(&rig.host.ada, "a reply to nothing").is_empty());
+}
+
+#[test]
+fn a_first_comment_stands_under_its_post() {
+    let Some(rig) = Rig::new(None) else { return };
+    let members = json!({ "firstComment": { "text": "see https://example.com" } });
+    let result = rig.publish(&rig.body("a post with a comment", members));
+    let comment = rig.host.record(&text(&result["firstCommentUri"]));
+    assert_eq!(comment["cid"], result["firstCommentCid"]);
+    let comment = &comment["value"];
+    assert_eq!(comment["text"], "see https://example.com");
+    assert_eq!(comment["facets"][0]["index"], json!({ "byteStart": 4, "byteEnd": 23 }));
+    let post = json!({ "uri": result["uri"], "cid": result["cid"] });
+    assert_eq!(comment["reply"], json!({ "root": post, "parent": post }));
+}
+
+#[test]
+fn a_session_that_is_over_is_renewed_once_and_one_that_was_ended_is_made_anew() {
+    let Some(host) = host() else { return };
+    let wire = Proxy::start(&host.base);
+    let Some(rig) = Rig::new(Some(&wire.base)) else { return };
+    let count = |calls: &[String], name: &str| {
+        calls.iter().filter(|call| call.as_str() == format!("com.atproto.{name}")).count()
+    };
+    rig.publish(&rig.body("before", json!({})));
+    assert_eq!(count(&wire.calls(), "server.refreshSession"), 0);
+
+    host.expire_access();
+    let several: Vec<_> = (0..5).map(|n| rig.body(&format!("renewed {n}"), json!({}))).collect();
+    std::thread::scope(|scope| {
+        for body in &several {
+            scope.spawn(|| rig.publish(body));
+        }
+    });
+    let calls = wire.calls();
+    assert_eq!(count(&calls, "server.refreshSession"), 1, "{calls:?}");
+    assert_eq!(count(&calls, "server.createSession"), 0, "{calls:?}");
+    for n in 0..5 {
+        assert_eq!(host.posts(&host.ada, &format!("renewed {n}")).len(), 1);
+    }
+
+    host.forget_sessions();
+    rig.publish(&rig.body("made anew", json!({})));
+    let calls = wire.calls();
+    assert_eq!(count(&calls, "server.createSession"), 1, "{calls:?}");
+    assert_eq!(host.posts(&host.ada, "made anew").len(), 1);
+}
+
+#[test]
+fn a_kill_between_send_and_answer_leaves_one_record() {
+    for scheduled in [false, true] {
+        killed_between_send_and_answer(scheduled);
+    }
+}
+
+fn killed_between_send_and_answer(scheduled: bool) {
+    let Some(host) = host() else { return };
+    let wire = Proxy::start(&host.base);
+    let Some(rig) = Rig::new(Some(&wire.base)) else { return };
+    let words = format!("killed, scheduled {scheduled}");
+    let mut body = rig.body(&words, json!({ "firstComment": { "text": format!("{words}: why") } }));
+    if scheduled {
+        body["scheduledAt"] = json!(in_a_moment());
+    }
+    let body = body.to_string();
+    let Rig { server, data, _folder, .. } = rig;
+
+    wire.arm();
+    let (base, key) = (server.base.clone(), server.key.clone());
+    let sent = body.clone();
+    let waiting = std::thread::spawn(move || {
+        let headers = [("Idempotency-Key", "killed")];
+        support::send(&base, Some(&key), "POST", "/v1/posts", &headers, sent.as_bytes())
+    });
+    wire.kept_an_answer();
+    assert_eq!(host.posts(&host.ada, &words).len(), 1, "the host has it, and we do not know");
+    server.kill();
+    let first = waiting.join().expect("a client ends");
+    assert_eq!(first.is_ok(), scheduled, "only the scheduled one had its answer already");
+
+    let server = start(&data, SETTINGS);
+    let retry = server.post_with_key("killed", &body).expect("it answers");
+    if let Ok(first) = first {
+        assert_eq!((first.status, &first.body), (202, &retry.body), "equal keys, equal bytes");
+    }
+    let batch = text(&retry.json()["id"]);
+    let mut now = Value::Null;
+    until("the batch settles", || {
+        now = server.get(&format!("/v1/posts/{batch}")).json();
+        now["status"] != "queued"
+    });
+    assert_eq!(now["status"], "published", "{now}");
+    let posts = host.posts(&host.ada, &words);
+    assert_eq!(posts.len(), 1, "{posts:?}");
+    assert_eq!(posts[0]["uri"], now["results"][0]["uri"]);
+    assert_eq!(host.posts(&host.ada, &format!("{words}: why")).len(), 1);
+    let journal = server.get(&format!("/v1/posts/{}", text(&now["results"][0]["postId"]))).json();
+    let attempts = journal["attempts"].as_array().expect("attempts").len();
+    assert!(attempts >= 3, "the lost attempt, its repeat and the comment: {journal}");
+}
