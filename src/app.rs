@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use ring::rand::{SecureRandom, SystemRandom};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{oneshot, watch};
 
@@ -116,7 +116,7 @@ fn start(options: &ServeOptions) -> Result<(), AppError> {
 async fn run(config: &Config, connections_max: usize, store: Arc<Sled>) -> Result<(), AppError> {
     let clocks = clocks();
     let epoch = store.begin_epoch()?;
-    let listener = listen(config.server.listen).await?;
+    let listener = listen(config.server.listen)?;
     let address = listener.local_addr()?;
     let own_base = own_base(address);
     let links = Links { base: public_base(config, address) };
@@ -335,8 +335,21 @@ fn limits(config: &Config, connections_max: usize) -> Limits {
     }
 }
 
-async fn listen(address: SocketAddr) -> Result<TcpListener, AppError> {
-    TcpListener::bind(address).await.map_err(|problem| AppError::Listen { address, problem })
+/// Connections that may wait to be accepted. The system's own bound, often 4096, applies beside it;
+/// the default of 128 resets clients when a few hundred come at the same instant.
+const BACKLOG: u32 = 4_096;
+
+fn listen(address: SocketAddr) -> Result<TcpListener, AppError> {
+    let open = || {
+        let socket = match address {
+            SocketAddr::V4(_) => TcpSocket::new_v4()?,
+            SocketAddr::V6(_) => TcpSocket::new_v6()?,
+        };
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    };
+    open().map_err(|problem| AppError::Listen { address, problem })
 }
 
 /// Says where the server is, in words and in `data/listen`, and at the first start how to publish.

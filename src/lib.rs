@@ -8,10 +8,11 @@
 //! | floor | rooms | in one line |
 //! |---|---|---|
 //! | 0 | [`model`] | the words of the field |
-//! | 1, pure | [`preflight`] [`workflow`] [`machine`] [`wire`] [`platforms`] | what is allowed, what happens next, what is said |
+//! | 1, pure | [`preflight`] [`workflow`] [`machine`] | what is allowed, what happens next |
+//! | 1, pure | [`wire`] [`platforms`] | what is said to clients and to platforms |
 //! | 2, I/O | [`store`] [`upstream`] [`media`] | remember, speak outward, keep bytes |
 //! | 3, doers | [`engine`] [`accounts`] [`courier`] [`upkeep`] | carry out |
-//! | 4, use cases | [`admission`] [`control`] | decide whether a request may come in; what an operator may ask |
+//! | 4, use cases | [`admission`] [`control`] | what may come in; what an operator may ask |
 //! | 5, doors | [`front`] [`cli`] | let people in |
 //! | 6, wiring | [`config`] [`app`] | build the real clock, dice, disk and sockets |
 //!
