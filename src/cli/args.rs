@@ -107,9 +107,6 @@ pub(super) enum Keys {
         /// What it may do: posts:read, posts:write, admin; without any, the first two
         #[arg(long = "scope", value_name = "SCOPE")]
         scopes: Vec<String>,
-        /// Make a test key: whatever it publishes goes to the sandbox
-        #[arg(long)]
-        test: bool,
         #[command(flatten)]
         common: Common,
     },

@@ -42,8 +42,8 @@ pub(super) enum Errand {
 pub(super) fn errand(command: Command) -> Errand {
     let plain = |request, common| Errand::Ask(Box::new(Job { request, common, follow: false }));
     match command {
-        Command::Keys(Keys::Create { name, scopes, test, common }) => {
-            plain(Request::KeysCreate { name, scopes, test }, common)
+        Command::Keys(Keys::Create { name, scopes, common }) => {
+            plain(Request::KeysCreate { name, scopes }, common)
         }
         Command::Keys(Keys::List { common }) => plain(Request::KeysList, common),
         Command::Keys(Keys::Revoke { id, common }) => plain(Request::KeysRevoke { id }, common),

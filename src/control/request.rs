@@ -12,8 +12,6 @@ pub enum Request {
         name: String,
         /// What it may do; empty: read and write posts.
         scopes: Vec<String>,
-        /// Whether it is a test key.
-        test: bool,
     },
     /// List the API keys.
     KeysList,
