@@ -115,6 +115,11 @@ fn the_batch_status_sums_up_its_targets() {
     ] {
         assert!(!error[member].is_null(), "{member} of {error}");
     }
+    for page in ["docUrl", "ruleUrl"] {
+        let url = error[page].as_str().expect("a URL");
+        let path = url.strip_prefix(&server.base).expect("a page of this server");
+        assert_eq!(server.get(path).status, 200, "{url} is served");
+    }
     let failed = publish(json!([sandbox(&["rejected"])]));
     assert_eq!(failed["status"], "failed");
     let auth = publish(json!([sandbox(&["auth_expired", "auth_expired"])]));

@@ -80,6 +80,9 @@ impl Gate {
             Route::ErrorPage(code) => {
                 Ok(pages::error_page(code).unwrap_or_else(|| self.nowhere(&method, &path, &id)))
             }
+            Route::RulePage(rule) => {
+                Ok(pages::rule_page(rule).unwrap_or_else(|| self.nowhere(&method, &path, &id)))
+            }
             Route::Nowhere => Ok(self.nowhere(&method, &path, &id)),
             it @ (Route::SandboxUpload | Route::SandboxPost | Route::SandboxPosts) => {
                 let Some(sandbox) = &self.sandbox else {

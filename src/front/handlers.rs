@@ -151,6 +151,7 @@ impl Handlers {
             Route::Health
             | Route::Index
             | Route::ErrorPage(_)
+            | Route::RulePage(_)
             | Route::SandboxUpload
             | Route::SandboxPost
             | Route::SandboxPosts
@@ -248,6 +249,7 @@ fn scope(route: Route<'_>) -> Option<Scope> {
         | Route::Health
         | Route::Index
         | Route::ErrorPage(_)
+        | Route::RulePage(_)
         | Route::SandboxUpload
         | Route::SandboxPost
         | Route::SandboxPosts

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::reply::{self, Answer};
 use crate::engine::Health;
-use crate::model::{Code, Millis, Timestamp};
+use crate::model::{Code, Millis, Platform, Timestamp};
 use crate::wire::Links;
 
 /// A stored timer this much overdue means that the engine does not turn. It looks at its timers at
@@ -76,10 +76,36 @@ pub fn error_page(name: &str) -> Option<Answer> {
         meaning(code),
         code.http_status(),
     );
+    Some(plain(text))
+}
+
+/// `GET /preflight/:rule`: how an error of this rule is to be read; `None` when the name is none.
+pub fn rule_page(slug: &str) -> Option<Answer> {
+    let sound = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    if slug.is_empty() || slug.len() > 120 || !slug.chars().all(sound) {
+        return None;
+    }
+    let first = slug.split('-').next().unwrap_or_default();
+    let about = match first.parse::<Platform>() {
+        Ok(platform) => format!("It is a rule of {platform}."),
+        Err(_) => "It is a rule of this server, or the place in the request that breaks one: a \
+                   number is the place in a list, from 0."
+            .to_owned(),
+    };
+    Some(plain(format!(
+        "{}\n\n{about}\n\nThe error that names it says in `message` what was measured and what \
+         the limit is, in `remediation` what to do, and in `platformResponse` every violation or \
+         the platform's own answer. `outcome` says whether anything was sent: not_sent, rejected, \
+         or unknown.\n",
+        slug.replace('-', "."),
+    )))
+}
+
+fn plain(text: String) -> Answer {
     let mut answer = reply::json(200, text);
     let kind = hyper::header::HeaderValue::from_static("text/plain; charset=utf-8");
     answer.headers_mut().insert(hyper::header::CONTENT_TYPE, kind);
-    Some(answer)
+    answer
 }
 
 const fn meaning(code: Code) -> &'static str {

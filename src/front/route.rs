@@ -31,6 +31,8 @@ pub enum Route<'a> {
     Index,
     /// `GET /errors/:code`
     ErrorPage(&'a str),
+    /// `GET /preflight/:rule`
+    RulePage(&'a str),
     /// `POST /sandbox/v1/uploads`: from here on the platform's side of the sandbox.
     SandboxUpload,
     /// `POST /sandbox/v1/posts`
@@ -72,6 +74,7 @@ pub fn route<'a>(method: &str, path: &'a str) -> Route<'a> {
         ("GET" | "HEAD", ["health"]) => Route::Health,
         ("GET", [""]) => Route::Index,
         ("GET", ["errors", code]) => Route::ErrorPage(code),
+        ("GET", ["preflight", rule]) => Route::RulePage(rule),
         ("POST", ["sandbox", "v1", "uploads"]) => Route::SandboxUpload,
         ("POST", ["sandbox", "v1", "posts"]) => Route::SandboxPost,
         ("GET", ["sandbox", "v1", "posts"]) => Route::SandboxPosts,
@@ -109,6 +112,7 @@ mod tests {
         check("HEAD /health", Route::Health);
         check("GET /", Route::Index);
         check("GET /errors/not_found", Route::ErrorPage("not_found"));
+        check("GET /preflight/targets-max", Route::RulePage("targets-max"));
         check("POST /sandbox/v1/uploads", Route::SandboxUpload);
         check("POST /sandbox/v1/posts", Route::SandboxPost);
         check("GET /sandbox/v1/posts", Route::SandboxPosts);
