@@ -108,14 +108,25 @@ fn from_file(path: &Path, dice: &Dice) -> Result<Vec<u8>, SealError> {
         Ok(text) => parse(&text),
         Err(problem) if problem.kind() == std::io::ErrorKind::NotFound => {
             let bytes = [dice().to_be_bytes(), dice().to_be_bytes()].concat();
-            let mut options = std::fs::OpenOptions::new();
-            let mut file =
-                options.write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
             let text = base64::engine::general_purpose::STANDARD.encode(&bytes);
-            writeln!(file, "{text}").and_then(|()| file.sync_all()).map_err(failed)?;
+            write_durably(path, &text).map_err(failed)?;
             Ok(bytes)
         }
         Err(problem) => Err(failed(problem)),
+    }
+}
+
+/// Whole or not at all, and there after a power loss: what is sealed with it must not outlive it.
+fn write_durably(path: &Path, text: &str) -> std::io::Result<()> {
+    let fresh = path.with_extension("new");
+    let mut options = std::fs::OpenOptions::new();
+    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
+    writeln!(file, "{text}")?;
+    file.sync_all()?;
+    std::fs::rename(&fresh, path)?;
+    match path.parent() {
+        Some(folder) => std::fs::File::open(folder)?.sync_all(),
+        None => Ok(()),
     }
 }
 

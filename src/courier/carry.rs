@@ -81,6 +81,7 @@ impl Courier {
         let Some(job) = self.job(&call) else {
             return Report { verdict: Verdict::Refuse { fault: nowhere() }, exchange: None };
         };
+        let asked = (self.options.now)();
         let access = match self.access(&job).await {
             Ok(access) => access,
             Err(AccessError::Refused(fault)) => {
@@ -91,6 +92,15 @@ impl Courier {
                 return Report { verdict, exchange: None };
             }
         };
+        // What getting access took is no longer there for the sending: nothing may be sent that the
+        // engine has given up by the time it lands.
+        let whole = margin(job.step.timeout);
+        let spent = (self.options.now)().since(asked);
+        if spent.0 > whole.0 / 2 {
+            let verdict = Verdict::Retry { fault: too_slow(job.target), after: None };
+            return Report { verdict, exchange: None };
+        }
+        let timeout = Millis(whole.0 - spent.0);
         let cx = context(&job, &call, &access);
         let prepared = match job.codec.prepare(&cx) {
             Ok(prepared) => prepared,
@@ -103,10 +113,10 @@ impl Courier {
             }
             Prepared::Snapshot => {
                 let item = job.content.media.get(usize::from(job.attempt.step.round));
-                (self.snapshot(item, margin(job.step.timeout)).await, None)
+                (self.snapshot(item, timeout).await, None)
             }
             Prepared::Request(request) => {
-                let answer = self.send(&request, &cx, margin(job.step.timeout)).await;
+                let answer = self.send(&request, &cx, timeout).await;
                 (answer, Some(request))
             }
         };
@@ -223,6 +233,19 @@ fn broke_off() -> Fault {
         .rule("server.attempt")
         .remedy("Look at the account before publishing again; the log has the reason.")
         .outcome(SendOutcome::Unknown)
+}
+
+fn too_slow(target: &Target) -> Fault {
+    let platform = target.platform;
+    Fault::new(
+        Code::PlatformUnavailable,
+        format!("a session on {platform} took so long that nothing was sent"),
+    )
+    .rule(format!("{platform}.unreachable"))
+    .on(platform)
+    .remedy("Try again later; nothing was published by this attempt.")
+    .outcome(SendOutcome::NotSent)
+    .retryable()
 }
 
 fn nowhere() -> Fault {

@@ -33,9 +33,14 @@ const V4: [(Ipv4Addr, u32); 16] = [
 ];
 
 /// Special-purpose ranges of IPv6 (IANA registry), those that hold an IPv4 address aside.
-const V6: [(Ipv6Addr, u32); 8] = [
+const V6: [(Ipv6Addr, u32); 12] = [
     (Ipv6Addr::UNSPECIFIED, 128),
     (Ipv6Addr::LOCALHOST, 128),
+    // What is left of IPv4-compatible addresses, and local NAT64, whose layout is the operator's.
+    (Ipv6Addr::UNSPECIFIED, 96),
+    (Ipv6Addr::new(0x64, 0xff9b, 1, 0, 0, 0, 0, 0), 48),
+    (Ipv6Addr::new(0x3fff, 0, 0, 0, 0, 0, 0, 0), 20),
+    (Ipv6Addr::new(0x5f00, 0, 0, 0, 0, 0, 0, 0), 16),
     (Ipv6Addr::new(0x0100, 0, 0, 0, 0, 0, 0, 0), 64),
     (Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 23),
     (Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0), 32),
@@ -44,9 +49,21 @@ const V6: [(Ipv6Addr, u32); 8] = [
     (Ipv6Addr::new(0xff00, 0, 0, 0, 0, 0, 0, 0), 8),
 ];
 
-const METADATA_V4: [Ipv4Addr; 2] =
-    [Ipv4Addr::new(169, 254, 169, 254), Ipv4Addr::new(169, 254, 170, 2)];
-const METADATA_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
+/// Addresses that clouds answer on with credentials of the machine.
+const METADATA_V4: [Ipv4Addr; 6] = [
+    Ipv4Addr::new(169, 254, 169, 254),
+    Ipv4Addr::new(169, 254, 170, 2),
+    Ipv4Addr::new(169, 254, 170, 23),
+    Ipv4Addr::new(100, 100, 100, 200),
+    Ipv4Addr::new(192, 0, 0, 192),
+    Ipv4Addr::new(168, 63, 129, 16),
+];
+const METADATA_V6: [Ipv6Addr; 4] = [
+    Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254),
+    Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x23),
+    Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254),
+    Ipv6Addr::new(0xfd00, 0x42, 0, 0, 0, 0, 0, 0x42),
+];
 
 /// Whether an address may be reached; `allow_private` opens all but metadata services.
 ///
@@ -60,7 +77,7 @@ pub fn guard(address: IpAddr, allow_private: bool) -> Result<(), Refused> {
     };
     let (metadata, private) = match address {
         IpAddr::V4(v4) => (METADATA_V4.contains(&v4), V4.iter().any(|range| within4(v4, *range))),
-        IpAddr::V6(v6) => (v6 == METADATA_V6, V6.iter().any(|range| within6(v6, *range))),
+        IpAddr::V6(v6) => (METADATA_V6.contains(&v6), V6.iter().any(|range| within6(v6, *range))),
     };
     match (metadata, private) {
         (true, _) => Err(Refused::Metadata),
@@ -79,7 +96,7 @@ fn embedded(v6: Ipv6Addr) -> Option<Ipv4Addr> {
         // Mapped, translated and compatible forms; NAT64; 6to4.
         [0, 0, 0, 0, 0, 0xffff, a, b] | [0, 0, 0, 0, 0xffff, 0, a, b] => Some(low(a, b)),
         [0, 0, 0, 0, 0, 0, a, b] if a != 0 => Some(low(a, b)),
-        [0x64, 0xff9b, 0 | 1, _, _, _, a, b] => Some(low(a, b)),
+        [0x64, 0xff9b, 0, _, _, _, a, b] => Some(low(a, b)),
         [0x2002, a, b, ..] => Some(low(a, b)),
         _ => None,
     }
@@ -113,11 +130,12 @@ mod tests {
             203.0.113.1 224.0.0.1 240.0.0.1 255.255.255.255 :: ::1 fc00::1 fdff::1 \
             fe80::1 fec0::1 ff02::1 2001:db8::1 2001::1 100::1 ::ffff:127.0.0.1 \
             ::ffff:10.0.0.1 ::ffff:0:192.168.1.1 ::7f00:1 64:ff9b::10.0.0.1 \
-            64:ff9b:1::a00:1 2002:7f00:1:: 2002:c0a8:101::1";
+            64:ff9b:1::a00:1 64:ff9b:1:7f00:0:100:808:808 ::2 3fff::1 5f00::1 \
+            2002:7f00:1:: 2002:c0a8:101::1";
         for address in addresses.split_whitespace() {
             check(address, Err(Refused::Private), Ok(()));
         }
-        let addresses = "169.254.169.254 169.254.170.2 fd00:ec2::254 ::ffff:169.254.169.254 \
+        let addresses = "168.63.129.16 100.100.100.200 169.254.169.254 169.254.170.2 fd00:ec2::254 ::ffff:169.254.169.254 \
             64:ff9b::169.254.169.254 2002:a9fe:a9fe::";
         for address in addresses.split_whitespace() {
             check(address, Err(Refused::Metadata), Err(Refused::Metadata));
