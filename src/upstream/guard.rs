@@ -135,7 +135,8 @@ mod tests {
         for address in addresses.split_whitespace() {
             check(address, Err(Refused::Private), Ok(()));
         }
-        let addresses = "168.63.129.16 100.100.100.200 169.254.169.254 169.254.170.2 fd00:ec2::254 ::ffff:169.254.169.254 \
+        let addresses = "168.63.129.16 100.100.100.200 \
+            169.254.169.254 169.254.170.2 fd00:ec2::254 ::ffff:169.254.169.254 \
             64:ff9b::169.254.169.254 2002:a9fe:a9fe::";
         for address in addresses.split_whitespace() {
             check(address, Err(Refused::Metadata), Err(Refused::Metadata));
