@@ -121,12 +121,12 @@ impl Admission {
                     contents.len() - 1
                 }
             };
-            targets.push(self.target(one, draft, place, &asked)?);
+            targets.push(self.target(one, draft, place)?);
         }
         for one in &resolved {
             for media in &one.media {
                 if let RequestSource::Inline(bytes) = &media.source {
-                    keep(bytes.clone()).await?;
+                    keep(bytes.to_vec()).await?;
                 }
             }
         }
@@ -145,7 +145,6 @@ impl Admission {
         one: &Resolved<'_>,
         content: &Content,
         place: usize,
-        asked: &CreateRequest,
     ) -> Result<NewTarget, Fault> {
         let platform = one.account.platform;
         let codec = self.options.registry.get(&platform).ok_or_else(|| not_enabled(one.account))?;
@@ -157,7 +156,7 @@ impl Admission {
             platform,
             definition: definition.digest,
             content: ContentIx(u16::try_from(place).unwrap_or(u16::MAX)),
-            warnings: resolve::warnings(asked),
+            warnings: one.warnings.clone(),
         })
     }
 

@@ -12,6 +12,8 @@ pub(super) struct Resolved<'a> {
     pub media: Vec<RequestMedia>,
     pub first_comment: Option<FirstComment>,
     pub options: Option<String>,
+    /// Remarks on what was ignored, in the request and in the target.
+    pub warnings: Vec<Warning>,
 }
 
 /// Finds the account and the content of every target, in order; the first problem decides.
@@ -99,6 +101,7 @@ fn effective<'a>(
         media,
         first_comment: comment.map(|text| FirstComment { text }),
         options: options.and_then(|options| options.json),
+        warnings: [request.warnings.as_slice(), target.warnings.as_slice()].concat(),
     })
 }
 
@@ -164,11 +167,6 @@ fn no_text(ix: usize) -> Fault {
     Fault::new(Code::ValidationFailed, format!("target {ix} has no text, and there is no default"))
         .rule("targets.text.required")
         .remedy("Set text at the top level or on the target.")
-}
-
-/// A remark for each target whose request had unknown members.
-pub(super) fn warnings(request: &CreateRequest) -> Vec<Warning> {
-    request.warnings.clone()
 }
 
 #[cfg(test)]

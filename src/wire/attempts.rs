@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::model::{Event, Exchange, Fault, JournalEntry, KeyId, PostId, TargetIx, Verdict};
+use crate::model::{Code, Event, Exchange, Fault, JournalEntry, KeyId, PostId, TargetIx, Verdict};
 
 /// One attempt at one exchange with the platform.
 #[derive(Debug, Clone, Serialize)]
@@ -20,8 +20,8 @@ pub struct AttemptView {
     request: Option<String>,
 }
 
-/// The attempts of a target, oldest first. An attempt that was under way when the process ended
-/// has no end of its own; the journal says when it was found.
+/// The attempts of a target, oldest first; read-backs are attempts too. One that was never
+/// answered ends when that was noticed: at its deadline, or by the next process life.
 pub fn attempts(entries: &[JournalEntry], ix: TargetIx, post: PostId) -> Vec<AttemptView> {
     let mut out: Vec<AttemptView> = Vec::new();
     for entry in entries {
@@ -47,17 +47,25 @@ pub fn attempts(entries: &[JournalEntry], ix: TargetIx, post: PostId) -> Vec<Att
                 }
             }
             Event::Recovered { ix: found } if *found == ix => {
-                if let Some(last) = out.last_mut() {
-                    last.finished_at = Some(at);
-                    last.error_code = Some("platform_unavailable".to_owned());
-                    last.error_message =
-                        Some("this server stopped while the request was under way".to_owned());
-                }
+                unheard(out.last_mut(), at, "this server stopped while the request was under way");
+            }
+            // Between its beginning and its answer a timer rings for an attempt at its deadline.
+            Event::Woke { ix: woken } if *woken == ix => {
+                unheard(out.last_mut(), at, "no answer came before the deadline");
             }
             _ => {}
         }
     }
     out
+}
+
+/// Ends an attempt that has no end yet, and of which nothing was heard.
+fn unheard(last: Option<&mut AttemptView>, at: String, why: &str) {
+    if let Some(last) = last.filter(|last| last.finished_at.is_none()) {
+        last.finished_at = Some(at);
+        last.error_code = Some(Code::PlatformUnavailable.as_str().to_owned());
+        last.error_message = Some(why.to_owned());
+    }
 }
 
 /// Stable over reads: a UUID made of the post's bits and the attempt's number.
@@ -77,6 +85,9 @@ fn finish(view: &mut AttemptView, at: String, verdict: &Verdict, exchange: Optio
     }
     if let Verdict::Unknown { .. } = verdict {
         view.succeeded = None;
+    }
+    if let Verdict::Absent = verdict {
+        view.error_message = Some("read back: the post is not there".to_owned());
     }
     if let Some(exchange) = exchange {
         view.request = Some(exchange.request.clone());

@@ -2,11 +2,12 @@
 
 use serde_json::{Map, Value};
 
-use super::issues::{Walk, parse_json};
+use super::issues::{Note, Walk, parse_json};
 use super::media::{RequestMedia, media_list};
 use super::options::{PlatformOptions, options};
+use super::schedule::{means_schedule, time};
 use super::target::{TargetRequest, first_comment, target, text};
-use crate::model::{Fault, ProfileId, TARGETS_MAX, TimeError, Timestamp, Warning};
+use crate::model::{Fault, Platform, ProfileId, SendOutcome, TARGETS_MAX, Timestamp, Warning};
 
 /// A request to publish, sound in shape.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,7 +26,7 @@ pub struct CreateRequest {
     pub scheduled_at: Option<Timestamp>,
     /// The profile that platform-only targets are looked up in.
     pub profile: Option<ProfileId>,
-    /// Remarks on what was ignored.
+    /// Remarks on what was ignored outside of targets.
     pub warnings: Vec<Warning>,
 }
 
@@ -40,38 +41,23 @@ const KNOWN: [&str; 8] = [
     "options",
 ];
 
-/// Misspellings of `scheduledAt` that would publish at once what was meant for later.
-const NEAR_SCHEDULED_AT: [&str; 12] = [
-    "scheduled_at",
-    "scheduledat",
-    "scheduleAt",
-    "schedule_at",
-    "schedule",
-    "scheduled",
-    "scheduledTime",
-    "scheduled_time",
-    "scheduledFor",
-    "publishAt",
-    "publish_at",
-    "postAt",
-];
-
 /// Reads the body of `POST /v1/posts`.
 ///
 /// # Errors
 /// `validation_failed`: the first issue decides the rule, `platformResponse` lists all.
 pub fn parse_create(body: &[u8]) -> Result<CreateRequest, Fault> {
-    let value = parse_json(body)?;
+    let unsent = |fault: Fault| fault.outcome(SendOutcome::NotSent);
+    let value = parse_json(body).map_err(unsent)?;
     let mut walk = Walk::default();
     let read = request(&mut walk, &value);
-    let (request, warnings) = walk.finish(read)?;
+    let (request, warnings) = walk.finish(read).map_err(unsent)?;
     Ok(CreateRequest { warnings, ..request })
 }
 
 fn request(walk: &mut Walk, value: &Value) -> Option<CreateRequest> {
     let object = walk.object(value)?;
-    let before = walk.count();
-    let targets = walk.at("targets", |walk| targets(walk, object.get("targets")));
+    let scheduled = object.contains_key("scheduledAt");
+    let targets = walk.at("targets", |walk| targets(walk, object.get("targets"), scheduled));
     let text = walk.optional(object, "text", text);
     let media = walk.optional(object, "media", media_list);
     let comment = walk.optional(object, "firstComment", first_comment);
@@ -80,24 +66,28 @@ fn request(walk: &mut Walk, value: &Value) -> Option<CreateRequest> {
     let profile =
         walk.optional(object, "profileId", |walk, value| walk.parsed::<ProfileId>(value, "a UUID"));
     let options = walk.optional(object, "options", shared_options).unwrap_or_default();
-    near_misses(walk, object);
+    if !scheduled {
+        misspelled_schedule(walk, object);
+    }
     walk.unknown(object, &KNOWN);
-    if walk.count() > before {
+    if walk.count() > 0 {
         return None;
     }
     let targets = targets?;
-    if targets.len() > TARGETS_MAX {
-        let count = targets.len();
-        walk.issue_as(
-            "targets.max",
-            "too_big",
-            format!("{count} targets; one request publishes to at most {TARGETS_MAX}"),
-        );
-        return None;
+    // Rules that join several members hold only where each member is sound by itself.
+    let count = object.get("targets").and_then(Value::as_array).map_or(0, Vec::len);
+    if count > TARGETS_MAX {
+        let message = format!("{count} targets; one request publishes to at most {TARGETS_MAX}");
+        let note = Note::new("too_big", message).rule("targets.max").hint("maximum", TARGETS_MAX);
+        let remedy = format!("Split it into requests of at most {TARGETS_MAX} targets each.");
+        walk.at("targets", |walk| walk.note(note.remedy(remedy)));
     }
     if now == Some(true) && scheduled_at.is_some() {
-        let message = "publishNow and scheduledAt were both given; keep one of them";
-        walk.issue_as("mode_conflict", "custom", message);
+        let message = "publishNow and scheduledAt were both given";
+        let note = Note::new("custom", message).rule("mode_conflict");
+        walk.note(note.remedy("Keep publishNow: true to publish now, or scheduledAt for later."));
+    }
+    if walk.count() > 0 {
         return None;
     }
     Some(CreateRequest {
@@ -112,9 +102,10 @@ fn request(walk: &mut Walk, value: &Value) -> Option<CreateRequest> {
     })
 }
 
-fn targets(walk: &mut Walk, value: Option<&Value>) -> Option<Vec<TargetRequest>> {
+fn targets(walk: &mut Walk, value: Option<&Value>, scheduled: bool) -> Option<Vec<TargetRequest>> {
     let Some(value) = value else {
-        walk.issue("invalid_type", "targets is missing; expected a list of 1 to 25 targets");
+        let message = "targets is missing; expected a list of 1 to 25 targets";
+        walk.note(Note::new("invalid_type", message).hint("expected", "array"));
         return None;
     };
     let Some(items) = value.as_array() else {
@@ -122,67 +113,58 @@ fn targets(walk: &mut Walk, value: Option<&Value>) -> Option<Vec<TargetRequest>>
         return None;
     };
     if items.is_empty() {
-        let message = "targets is empty; name at least one accountId or platform";
-        walk.issue_as("targets.required", "too_small", message);
+        let note = Note::new("too_small", "targets is empty").rule("targets.required");
+        let remedy = "Put at least one target into targets: an accountId or a platform.";
+        walk.note(note.hint("minimum", 1).remedy(remedy));
         return None;
     }
     let read: Vec<Option<TargetRequest>> = items
         .iter()
         .enumerate()
         // Beyond the cap one issue says it all; reading thousands of targets says no more.
-        .take(TARGETS_MAX + 1)
-        .map(|(place, item)| walk.at_place(place, |walk| target(walk, item)))
+        .take(TARGETS_MAX)
+        .map(|(place, item)| walk.at_place(place, |walk| target(walk, item, scheduled)))
         .collect();
     read.into_iter().collect()
 }
 
+/// Options for every target of their platform: one object, or a list with one a platform.
 fn shared_options(walk: &mut Walk, value: &Value) -> Option<Vec<PlatformOptions>> {
-    match value.as_array() {
-        None => options(walk, value).map(|one| vec![one]),
-        Some(items) => {
-            let read: Vec<Option<PlatformOptions>> = items
-                .iter()
-                .enumerate()
-                .map(|(place, item)| walk.at_place(place, |walk| options(walk, item)))
-                .collect();
-            read.into_iter().collect()
-        }
+    let Some(items) = value.as_array() else {
+        return options(walk, value).map(|one| vec![one]);
+    };
+    let max = Platform::ALL.len();
+    if items.len() > max {
+        let message = format!("options has {} elements; at most one a platform", items.len());
+        walk.note(Note::new("too_big", message).hint("maximum", max));
+        return None;
     }
+    let mut all: Vec<PlatformOptions> = Vec::new();
+    for (place, item) in items.iter().enumerate() {
+        let one = walk.at_place(place, |walk| {
+            let one = options(walk, item)?;
+            if all.iter().any(|other| other.platform == one.platform) {
+                let message = format!("options has several elements for {}", one.platform);
+                walk.at("platform", |walk| walk.issue("custom", message));
+            }
+            Some(one)
+        });
+        all.extend(one);
+    }
+    Some(all)
 }
 
-/// An instant with a zone.
-pub(super) fn time(walk: &mut Walk, value: &Value) -> Option<Timestamp> {
-    let text = walk.any_string(value)?;
-    match text.parse::<Timestamp>() {
-        Ok(at) => Some(at),
-        Err(problem) => {
-            let here = walk.here();
-            let message = match problem {
-                TimeError::Naive => format!(
-                    "{here} is {text:?}, which has no zone; end it with Z or an offset like +02:00"
-                ),
-                TimeError::Malformed => {
-                    format!("{here} is {text:?}; expected RFC 3339, such as 2026-05-08T12:00:00Z")
-                }
-            };
-            walk.issue("invalid_string", message);
-            None
+/// A member that would publish at once what was meant for later, because its name is not right.
+fn misspelled_schedule(walk: &mut Walk, object: &Map<String, Value>) {
+    for name in object.keys().filter(|name| !KNOWN.contains(&name.as_str())) {
+        if means_schedule(name) {
+            let message = format!("{name} is not known; it looks like scheduledAt");
+            let note = Note::new("custom", message).rule("scheduledAt");
+            let remedy = format!(
+                "Spell it scheduledAt. Nothing was done: with {name} ignored, the post would go \
+                 out at once."
+            );
+            walk.at(name, |walk| walk.note(note.remedy(remedy)));
         }
-    }
-}
-
-fn near_misses(walk: &mut Walk, object: &Map<String, Value>) {
-    if object.contains_key("scheduledAt") {
-        return;
-    }
-    if let Some(name) = NEAR_SCHEDULED_AT.iter().find(|name| object.contains_key(**name)) {
-        walk.issue_as(
-            "scheduledAt",
-            "custom",
-            format!(
-                "{name} is not known; the name is scheduledAt. Without it the post would go out \
-                 at once, so nothing was done"
-            ),
-        );
     }
 }

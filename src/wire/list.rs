@@ -6,7 +6,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::fault::to_bytes;
-use super::issues::Walk;
+use super::issues::{Note, Walk, clip};
 use super::post::post_status;
 use crate::model::{
     Batch, Fault, LIST_LIMIT_DEFAULT, LIST_LIMIT_MAX, Platform, PostId, ProfileId,
@@ -54,11 +54,9 @@ pub fn parse_list(query: &str) -> Result<ListQuery, Fault> {
         parts.map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect()
     };
     let mut walk = Walk::default();
-    let platforms =
-        words(&mut walk, "platform", &many("platform"), |text| text.parse::<Platform>().ok());
-    let statuses = words(&mut walk, "status", &many("status"), |text| {
-        STATUSES.into_iter().find(|status| *status == text)
-    });
+    let names = Platform::ALL.map(Platform::as_str);
+    let platforms = words(&mut walk, "platform", &many("platform"), &names);
+    let statuses = words(&mut walk, "status", &many("status"), &STATUSES);
     let after = instant(&mut walk, "after", one("after"));
     let before = instant(&mut walk, "before", one("before"));
     let search = one("q").and_then(|text| search(&mut walk, text));
@@ -68,7 +66,7 @@ pub fn parse_list(query: &str) -> Result<ListQuery, Fault> {
     }
     let query = limit.map(|limit| ListQuery {
         profile: one("profileId").filter(|id| !id.is_empty()).map(|id| id.parse().ok()),
-        platforms,
+        platforms: platforms.iter().filter_map(|name| name.parse().ok()).collect(),
         statuses,
         error_codes: many("errorCode"),
         search,
@@ -80,19 +78,19 @@ pub fn parse_list(query: &str) -> Result<ListQuery, Fault> {
     walk.finish(query).map(|(query, _)| query)
 }
 
-fn words<T>(
+fn words(
     walk: &mut Walk,
     name: &str,
     texts: &[String],
-    read: impl Fn(&str) -> Option<T>,
-) -> Vec<T> {
+    known: &[&'static str],
+) -> Vec<&'static str> {
     let mut out = Vec::new();
     for (place, text) in texts.iter().enumerate() {
-        match read(text) {
-            Some(word) => out.push(word),
+        match known.iter().find(|word| *word == text) {
+            Some(word) => out.push(*word),
             None => walk.at(name, |walk| {
                 walk.at_place(place, |walk| {
-                    walk.issue("invalid_enum_value", format!("{name} {text:?} is not known"));
+                    walk.word("invalid_enum_value", Some(&Value::from(text.as_str())), known);
                 });
             }),
         }
@@ -101,15 +99,17 @@ fn words<T>(
 }
 
 fn instant(walk: &mut Walk, name: &str, text: Option<&str>) -> Option<Timestamp> {
-    let value = Value::from(text?);
-    walk.at(name, |walk| super::create::time(walk, &value))
+    // A plus sign that was not escaped arrives as a space.
+    let value = Value::from(text?.replace(' ', "+"));
+    walk.at(name, |walk| super::schedule::time(walk, &value))
 }
 
 fn search(walk: &mut Walk, text: &str) -> Option<String> {
     let trimmed = text.trim();
     if trimmed.is_empty() || trimmed.chars().count() > SEARCH_CHARS_MAX {
         walk.at("q", |walk| {
-            walk.issue("invalid_string", format!("q needs 1 to {SEARCH_CHARS_MAX} characters"));
+            let message = format!("q needs 1 to {SEARCH_CHARS_MAX} characters, blanks aside");
+            walk.note(Note::new("invalid_string", message).hint("maximum", SEARCH_CHARS_MAX));
         });
         return None;
     }
@@ -120,9 +120,11 @@ fn limit(walk: &mut Walk, text: &str) -> Option<usize> {
     let limit = text.parse::<usize>().ok().filter(|limit| (1..=LIST_LIMIT_MAX).contains(limit));
     if limit.is_none() {
         walk.at("limit", |walk| {
+            let shown = clip(text);
             let message =
-                format!("limit is {text:?}; expected a whole number, 1 to {LIST_LIMIT_MAX}");
-            walk.issue("invalid_type", message);
+                format!("limit is {shown:?}; expected a whole number, 1 to {LIST_LIMIT_MAX}");
+            let note = Note::new("invalid_type", message).hint("minimum", 1);
+            walk.note(note.hint("maximum", LIST_LIMIT_MAX));
         });
     }
     limit

@@ -1,9 +1,11 @@
 //! Attachments of a request.
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use serde_json::Value;
 
-use super::issues::Walk;
+use super::issues::{Note, Walk};
 use crate::model::{MEDIA_ITEMS_MAX, MediaId, MediaKind};
 
 /// One attachment as it was sent.
@@ -24,9 +26,12 @@ pub enum RequestSource {
     Upload(MediaId),
     /// A public address.
     Url(String),
-    /// The bytes themselves.
-    Inline(Vec<u8>),
+    /// The bytes themselves, shared by all targets that inherit them.
+    Inline(Arc<Vec<u8>>),
 }
+
+/// Bytes of an alt text: twice what any platform takes, in the widest characters.
+const ALT_TEXT_BYTES_MAX: usize = 32 * 1_024;
 
 /// A list of attachments, which may be empty.
 pub(super) fn media_list(walk: &mut Walk, value: &Value) -> Option<Vec<RequestMedia>> {
@@ -37,7 +42,8 @@ pub(super) fn media_list(walk: &mut Walk, value: &Value) -> Option<Vec<RequestMe
     if items.len() > MEDIA_ITEMS_MAX {
         let count = items.len();
         let message = format!("{count} attachments; no platform takes more than {MEDIA_ITEMS_MAX}");
-        walk.issue("too_big", message);
+        let note = Note::new("too_big", message).hint("maximum", MEDIA_ITEMS_MAX);
+        walk.note(note.remedy("Spread the attachments over several posts."));
         return None;
     }
     let read: Vec<Option<RequestMedia>> = items
@@ -50,25 +56,28 @@ pub(super) fn media_list(walk: &mut Walk, value: &Value) -> Option<Vec<RequestMe
 
 fn media_item(walk: &mut Walk, value: &Value) -> Option<RequestMedia> {
     let object = walk.object(value)?;
+    let before = walk.count();
     let kind = match object.get("kind").and_then(Value::as_str) {
         Some("image") => MediaKind::Image,
         Some("video") => MediaKind::Video,
         _ => {
             let here = walk.here();
-            walk.issue("invalid_union", format!("{here}.kind is not \"image\" or \"video\""));
+            let message = format!("{here}.kind is neither \"image\" nor \"video\"");
+            walk.note(Note::new("invalid_union", message).hint("options", &["image", "video"][..]));
             return None;
         }
     };
     let alt_text = match object.get("altText") {
         None => None,
-        Some(Value::String(text)) => Some(text.clone()),
+        Some(Value::String(text)) => {
+            walk.at("altText", |walk| walk.within(text, ALT_TEXT_BYTES_MAX)).then(|| text.clone())
+        }
         Some(_) => {
             let here = walk.here();
             walk.issue("invalid_union", format!("{here}.altText is no string"));
             return None;
         }
     };
-    let before = walk.count();
     let id = walk.optional(object, "mediaId", |walk, value| {
         walk.parsed::<MediaId>(value, "med_ and 22 letters or digits").map(RequestSource::Upload)
     });
@@ -80,24 +89,27 @@ fn media_item(walk: &mut Walk, value: &Value) -> Option<RequestMedia> {
     }
     let mut sources: Vec<RequestSource> = [id, url, bytes].into_iter().flatten().collect();
     if sources.len() != 1 {
-        let here = walk.here();
-        let count = sources.len();
-        walk.issue(
-            "custom",
-            format!("{here} has {count} sources; give one of mediaId, url and bytesBase64"),
-        );
+        let message = format!("{} has {} sources, not one", walk.here(), sources.len());
+        let remedy = "Give each attachment exactly one of mediaId, url and bytesBase64.";
+        walk.note(Note::new("custom", message).remedy(remedy));
         return None;
     }
     sources.pop().map(|source| RequestMedia { kind, alt_text, source })
 }
 
 fn inline(walk: &mut Walk, value: &Value) -> Option<RequestSource> {
-    let text = walk.string(value)?;
-    match base64::engine::general_purpose::STANDARD.decode(text.trim().as_bytes()) {
-        Ok(bytes) if !bytes.is_empty() => Some(RequestSource::Inline(bytes)),
+    let empty = value.as_str().is_some_and(str::is_empty);
+    let Some(text) = value.as_str().filter(|_| !empty) else {
+        // The same words as for any other string; the long ones are not copied to be judged.
+        return walk.string(value).and(None);
+    };
+    match base64::engine::general_purpose::STANDARD.decode(text.trim_ascii()) {
+        Ok(bytes) if !bytes.is_empty() => Some(RequestSource::Inline(Arc::new(bytes))),
         _ => {
-            let here = walk.here();
-            walk.issue("invalid_string", format!("{here} is no base64 of at least one byte"));
+            let message = format!("{} is no base64 of at least one byte", walk.here());
+            let remedy = "Encode the file in standard base64 with padding, without line breaks.";
+            let note = Note::new("invalid_string", message).hint("validation", "base64");
+            walk.note(note.remedy(remedy));
             None
         }
     }

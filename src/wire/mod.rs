@@ -14,6 +14,7 @@ mod attempts;
 mod account;
 mod issues;
 mod create;
+mod schedule;
 mod target;
 mod media;
 mod options;
@@ -41,3 +42,6 @@ pub struct Reply {
     /// The JSON body.
     pub body: Vec<u8>,
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::issues::Walk;
+use super::issues::{Note, Walk, clip};
 use crate::model::Platform;
 
 /// A platform's options, checked: a JSON object without the `platform` tag.
@@ -13,6 +13,33 @@ pub struct PlatformOptions {
     /// The options as JSON text, or `None` when there are none beside the tag.
     pub json: Option<String>,
 }
+
+impl PlatformOptions {
+    /// These options, with what they leave out taken from others of the same platform.
+    pub(super) fn over(self, under: Self) -> Self {
+        if self.platform != under.platform {
+            return self;
+        }
+        let members = |options: &Self| -> Map<String, Value> {
+            let json = options.json.as_deref().unwrap_or("{}");
+            serde_json::from_str(json).unwrap_or_default()
+        };
+        let mut all = members(&under);
+        all.extend(members(&self));
+        let json = (!all.is_empty()).then(|| Value::Object(all).to_string());
+        Self { json, ..self }
+    }
+}
+
+/// Bytes of one option: enough for every id and address there is.
+const TEXT_BYTES_MAX: usize = 8_192;
+/// Elements of a list among the options: above every platform's own limit, so that the platform's
+/// rule decides wherever it can.
+const LIST_MAX: usize = 100;
+/// Faults of one sandbox target: more attempts than any workflow makes.
+const FAULTS_MAX: usize = 16;
+/// The longest wait a sandbox target may ask for, in milliseconds: past every timeout.
+const LATENCY_MS_MAX: u64 = 600_000;
 
 /// What a member must be.
 enum Kind {
@@ -28,6 +55,8 @@ enum Kind {
     Whole(u64, u64),
     /// A list of strings of at least one character.
     Texts,
+    /// A list of language tags (BCP 47).
+    Languages,
     /// A list of at most this many of these words.
     Words(usize, &'static [&'static str]),
 }
@@ -70,13 +99,13 @@ fn members(platform: Platform) -> &'static [(&'static str, Kind)] {
             ("replyToCid", Kind::Text),
             ("replyRootUri", Kind::Text),
             ("replyRootCid", Kind::Text),
-            ("langs", Kind::Texts),
+            ("langs", Kind::Languages),
             ("tags", Kind::Texts),
         ],
         Platform::Sandbox => &[
             ("class", Kind::Word(&["keyed", "readable", "blind"])),
-            ("latencyMs", Kind::Whole(0, 600_000)),
-            ("faults", Kind::Words(16, SANDBOX_FAULTS)),
+            ("latencyMs", Kind::Whole(0, LATENCY_MS_MAX)),
+            ("faults", Kind::Words(FAULTS_MAX, SANDBOX_FAULTS)),
         ],
         Platform::Facebook | Platform::Instagram | Platform::Linkedin => &[],
     }
@@ -88,10 +117,8 @@ pub(super) fn options(walk: &mut Walk, value: &Value) -> Option<PlatformOptions>
     let tag = object.get("platform").and_then(Value::as_str);
     let Some(platform) = tag.and_then(|name| name.parse::<Platform>().ok()) else {
         walk.at("platform", |walk| {
-            let here = walk.here();
-            let names: Vec<&str> = Platform::ALL.iter().map(|platform| platform.as_str()).collect();
-            let message = format!("{here} must name one of {}", names.join(", "));
-            walk.issue("invalid_union_discriminator", message);
+            let names = Platform::ALL.map(Platform::as_str);
+            walk.word("invalid_union_discriminator", object.get("platform"), &names);
         });
         return None;
     };
@@ -118,28 +145,48 @@ pub(super) fn options(walk: &mut Walk, value: &Value) -> Option<PlatformOptions>
 
 fn member(walk: &mut Walk, value: &Value, kind: &Kind) {
     match kind {
-        Kind::Text => drop(walk.string(value)),
+        Kind::Text => drop(walk.string_within(value, TEXT_BYTES_MAX)),
         Kind::Url => drop(walk.url(value)),
         Kind::Flag => {
             let _ = walk.boolean(value);
         }
         Kind::Word(words) => word(walk, value, words),
-        Kind::Whole(low, high) => {
-            let fits = value.as_u64().is_some_and(|number| (*low..=*high).contains(&number));
-            if !fits {
-                let here = walk.here();
-                walk.issue("invalid_type", format!("{here} is no whole number, {low} to {high}"));
-            }
-        }
-        Kind::Texts => list(walk, value, usize::MAX, |walk, item| drop(walk.string(item))),
+        Kind::Whole(low, high) => whole(walk, value, *low, *high),
+        Kind::Texts => list(walk, value, LIST_MAX, |walk, item| {
+            drop(walk.string_within(item, TEXT_BYTES_MAX));
+        }),
+        Kind::Languages => list(walk, value, LIST_MAX, language),
         Kind::Words(max, words) => list(walk, value, *max, |walk, item| word(walk, item, words)),
     }
 }
 
 fn word(walk: &mut Walk, value: &Value, words: &[&str]) {
     if !value.as_str().is_some_and(|text| words.contains(&text)) {
-        let here = walk.here();
-        walk.issue("invalid_enum_value", format!("{here} must be one of {}", words.join(", ")));
+        walk.word("invalid_enum_value", Some(value), words);
+    }
+}
+
+fn whole(walk: &mut Walk, value: &Value, low: u64, high: u64) {
+    if !value.as_u64().is_some_and(|number| (low..=high).contains(&number)) {
+        let message = format!("{} is no whole number from {low} to {high}", walk.here());
+        let note = Note::new("invalid_type", message).hint("expected", "integer");
+        walk.note(note.hint("minimum", low).hint("maximum", high));
+    }
+}
+
+/// A language and what narrows it, as in `en`, `pt-BR` or `zh-Hant-TW`.
+fn language(walk: &mut Walk, value: &Value) {
+    let Some(text) = walk.string(value) else { return };
+    let mut parts = text.split('-');
+    let first = parts.next().unwrap_or_default();
+    let named = (2..=8).contains(&first.len()) && first.bytes().all(|b| b.is_ascii_alphabetic());
+    let narrowed = parts.all(|part| {
+        (1..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric())
+    });
+    if !(named && narrowed) {
+        let message = format!("{} is {:?}, no language tag", walk.here(), clip(&text));
+        let note = Note::new("invalid_string", message).hint("validation", "bcp47");
+        walk.note(note.remedy("Write languages as BCP 47 does: en, pt-BR, zh-Hant."));
     }
 }
 
@@ -147,8 +194,8 @@ fn list(walk: &mut Walk, value: &Value, max: usize, mut read: impl FnMut(&mut Wa
     match value.as_array() {
         None => walk.wrong_type("array", value),
         Some(items) if items.len() > max => {
-            let here = walk.here();
-            walk.issue("too_big", format!("{here} has more than {max} elements"));
+            let message = format!("{} has {} elements; at most {max}", walk.here(), items.len());
+            walk.note(Note::new("too_big", message).hint("type", "array").hint("maximum", max));
         }
         Some(items) => {
             for (place, item) in items.iter().enumerate() {
@@ -158,32 +205,33 @@ fn list(walk: &mut Walk, value: &Value, max: usize, mut read: impl FnMut(&mut Wa
     }
 }
 
+/// Members that need others, each with the one it needs, in the order they are checked.
+const BLUESKY_NEEDS: [(&str, &str); 5] = [
+    ("replyToUri", "replyToCid"),
+    ("replyToCid", "replyToUri"),
+    ("replyRootUri", "replyRootCid"),
+    ("replyRootCid", "replyRootUri"),
+    ("replyRootUri", "replyToUri"),
+];
+
 /// Members that need or exclude each other.
 fn pairs(walk: &mut Walk, platform: Platform, kept: &Map<String, Value>) {
     let has = |name: &str| kept.contains_key(name);
-    let mut need = |missing: &str, because: &str| {
-        walk.at(missing, |walk| {
-            let here = walk.here();
-            walk.issue("custom", format!("{here} is missing: {because} needs it"));
-        });
-    };
     if platform == Platform::Bluesky {
-        if has("replyToUri") && !has("replyToCid") {
-            need("replyToCid", "replyToUri");
-        } else if has("replyToCid") && !has("replyToUri") {
-            need("replyToUri", "replyToCid");
-        } else if has("replyRootUri") && !has("replyRootCid") {
-            need("replyRootCid", "replyRootUri");
-        } else if has("replyRootCid") && !has("replyRootUri") {
-            need("replyRootUri", "replyRootCid");
-        } else if has("replyRootUri") && !has("replyToUri") {
-            need("replyToUri", "replyRootUri");
+        for (given, needed) in BLUESKY_NEEDS {
+            if has(given) && !has(needed) {
+                walk.at(needed, |walk| {
+                    let message = format!("{} is missing: {given} needs it", walk.here());
+                    let remedy = format!("Give both {given} and {needed}, or neither.");
+                    walk.note(Note::new("custom", message).remedy(remedy));
+                });
+            }
         }
     }
     if platform == Platform::Twitter && has("replyToTweetId") && has("quoteTweetId") {
         walk.at("replyToTweetId", |walk| {
-            let here = walk.here();
-            walk.issue("custom", format!("{here} and quoteTweetId exclude each other"));
+            let message = format!("{} and quoteTweetId exclude each other", walk.here());
+            walk.note(Note::new("custom", message).remedy("Keep one of them."));
         });
     }
 }

@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-use super::create::time;
 use super::issues::{Walk, parse_json};
 use super::media::{RequestMedia, media_list};
+use super::schedule::time;
 use super::target::text;
 use crate::model::{Fault, Timestamp, Warning};
 
