@@ -40,27 +40,51 @@ pub const TWITTER_IMAGES_MAX: usize = 4;
 /// Characters of an alt text on X.
 pub const TWITTER_ALT_CHARS_MAX: usize = 1_000;
 
-/// Characters of a LinkedIn post (Posts API).
-pub const LINKEDIN_TEXT_CHARS_MAX: usize = 3_000;
+/// UTF-16 units of a LinkedIn post (Posts API).
+pub const LINKEDIN_TEXT_UNITS_MAX: usize = 3_000;
 /// Images of one LinkedIn post (MultiImage API).
 pub const LINKEDIN_IMAGES_MAX: usize = 20;
+/// Characters of an alt text on LinkedIn (same source).
+pub const LINKEDIN_ALT_CHARS_MAX: usize = 4_086;
+/// UTF-16 units of a LinkedIn comment (Comments API).
+pub const LINKEDIN_COMMENT_UNITS_MAX: usize = 1_250;
 
 /// Characters of a Facebook Page post (Graph API).
 pub const FACEBOOK_TEXT_CHARS_MAX: usize = 63_206;
+/// Photos of one Facebook Page post (the reference's documentation; its code does not check it).
+pub const FACEBOOK_IMAGES_MAX: usize = 10;
 
-/// Characters of an Instagram caption (Content Publishing API).
+/// Characters of an Instagram caption or comment (Content Publishing API).
 pub const INSTAGRAM_TEXT_CHARS_MAX: usize = 2_200;
 /// Items of an Instagram carousel (same source).
 pub const INSTAGRAM_MEDIA_MAX: usize = 10;
+/// Characters of an alt text on Instagram (same source; the reference still says 2,200).
+pub const INSTAGRAM_ALT_CHARS_MAX: usize = 1_000;
+/// Hashtags of an Instagram caption (same source).
+pub const INSTAGRAM_HASHTAGS_MAX: usize = 30;
+/// Mentions of an Instagram caption (same source).
+pub const INSTAGRAM_MENTIONS_MAX: usize = 20;
 
-/// Characters of a Threads post (Threads API).
+/// Characters of a Threads post, and its weighted length, where an emoji counts its UTF-8 bytes
+/// (Threads API).
 pub const THREADS_TEXT_CHARS_MAX: usize = 500;
 /// Items of a Threads carousel (same source).
 pub const THREADS_MEDIA_MAX: usize = 20;
-/// Characters of an alt text on Threads.
+/// Characters of an alt text on Threads (same source).
 pub const THREADS_ALT_CHARS_MAX: usize = 1_000;
+/// Different links in a Threads post (same source).
+pub const THREADS_LINKS_MAX: usize = 5;
+
+/// Characters of a Pin's title (Pins API).
+pub const PINTEREST_TITLE_CHARS_MAX: usize = 100;
+/// Characters of a Pin's description (same source).
+pub const PINTEREST_TEXT_CHARS_MAX: usize = 800;
+/// Characters of a Pin's alt text (same source).
+pub const PINTEREST_ALT_CHARS_MAX: usize = 500;
+/// Characters of a Pin's link (same source).
+pub const PINTEREST_LINK_CHARS_MAX: usize = 2_048;
 
 /// UTF-16 units of a TikTok caption (Content Posting API).
 pub const TIKTOK_TEXT_UNITS_MAX: usize = 2_200;
-/// Hashtags of a TikTok caption.
+/// Hashtags of a TikTok caption (the reference's rule).
 pub const TIKTOK_HASHTAGS_MAX: usize = 100;

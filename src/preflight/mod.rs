@@ -8,9 +8,20 @@
 
 pub mod limits;
 mod violation;
+mod measure;
+mod check;
 mod bluesky;
 mod sandbox;
-mod others;
+mod facebook;
+mod instagram;
+mod linkedin;
+mod pinterest;
+mod threads;
+mod tiktok;
+mod twitter;
+
+#[cfg(test)]
+mod tests;
 
 pub use violation::violations_json;
 
@@ -21,13 +32,13 @@ pub fn shape(platform: Platform, content: &Content) -> Vec<Fault> {
     match platform {
         Platform::Bluesky => bluesky::shape(content),
         Platform::Sandbox => sandbox::shape(content),
-        Platform::Facebook => others::facebook(content),
-        Platform::Instagram => others::instagram(content),
-        Platform::Linkedin => others::linkedin(content),
-        Platform::Pinterest => others::pinterest(content),
-        Platform::Threads => others::threads(content),
-        Platform::Tiktok => others::tiktok(content),
-        Platform::Twitter => others::twitter(content),
+        Platform::Facebook => facebook::shape(content),
+        Platform::Instagram => instagram::shape(content),
+        Platform::Linkedin => linkedin::shape(content),
+        Platform::Pinterest => pinterest::shape(content),
+        Platform::Threads => threads::shape(content),
+        Platform::Tiktok => tiktok::shape(content),
+        Platform::Twitter => twitter::shape(content),
     }
 }
 

@@ -1,35 +1,18 @@
 //! The sandbox's shape rules: few, so that they show the mechanism.
 
+use super::check::Check;
 use super::limits::{SANDBOX_MEDIA_MAX, SANDBOX_TEXT_CHARS_MAX};
-use super::violation::{above, blank};
+use super::measure::chars;
 use crate::model::{Content, Fault, Platform};
 
 /// What a content breaks.
 pub(super) fn shape(content: &Content) -> Vec<Fault> {
-    let sandbox = Platform::Sandbox;
-    let mut faults = Vec::new();
-    if content.text.trim().is_empty() && content.media.is_empty() {
-        faults.push(blank(sandbox, "sandbox.text.non_empty", "the text"));
-    }
-    let texts = [
-        ("the text", "sandbox.text.max_chars", Some(&content.text)),
-        (
-            "the first comment",
-            "sandbox.first_comment.max_chars",
-            content.first_comment.as_ref().map(|comment| &comment.text),
-        ),
-    ];
-    for (what, rule, text) in texts {
-        let chars = text.map_or(0, |text| text.chars().count());
-        if chars > SANDBOX_TEXT_CHARS_MAX {
-            let limit = SANDBOX_TEXT_CHARS_MAX;
-            faults.push(above(sandbox, rule, what, "characters", chars, limit));
-        }
-    }
-    if content.media.len() > SANDBOX_MEDIA_MAX {
-        let (count, limit) = (content.media.len(), SANDBOX_MEDIA_MAX);
-        let rule = "sandbox.media.count_max";
-        faults.push(above(sandbox, rule, "the list of media", "items", count, limit));
-    }
-    faults
+    let mut check = Check::of(Platform::Sandbox, content);
+    check.text_or_media("text.non_empty");
+    let length = (chars(&content.text), SANDBOX_TEXT_CHARS_MAX);
+    check.max("text.max_chars", "the text", "characters", length);
+    let count = (content.media.len(), SANDBOX_MEDIA_MAX);
+    check.max("media.count_max", "the list of media", "items", count);
+    check.comment("first_comment.max_chars", "characters", chars, SANDBOX_TEXT_CHARS_MAX);
+    check.faults()
 }
