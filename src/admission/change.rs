@@ -6,10 +6,10 @@ use bytes::Bytes;
 
 use super::caller::Caller;
 use super::claims::Served;
-use super::create::{Admission, media_item, too_soon};
+use super::create::{Admission, Inline, media_item, too_soon};
 use super::faults::{self, conflict};
-use crate::engine::{Change, ChangeError};
-use crate::model::{Batch, CancelReason, Content, Fault, PostId, RequestId, TargetIx};
+use crate::engine::{Change, ChangeError, Changed};
+use crate::model::{Batch, CancelReason, Code, Content, Fault, PostId, RequestId, TargetIx};
 use crate::preflight;
 use crate::wire::{self, PatchRequest, Reply, RequestSource};
 
@@ -31,41 +31,32 @@ impl Admission {
             Ok(keyed) => keyed,
             Err(fault) => return self.plain(fault, request),
         };
+        let _pass = match &keyed {
+            Some(keyed) => Some(self.flights.enter(keyed.claim.id).await),
+            None => None,
+        };
         match self.earlier(keyed.as_ref()).await {
             Ok(None) => {}
             Ok(Some(served)) => return served,
             Err(fault) => return self.plain(fault, request),
         }
-        let outcome = match self.patched(caller, post, &body).await {
+        let outcome = match self.patched(caller, post, body).await {
             Ok(reply) => self.kept(reply, keyed.as_ref()).await,
             Err(fault) => Ok(self.failed(fault, keyed.as_ref(), request).await),
         };
         outcome.unwrap_or_else(|fault| self.plain(fault, request))
     }
 
-    async fn patched(&self, caller: &Caller, post: &str, body: &[u8]) -> Result<Reply, Fault> {
-        let patch = wire::parse_patch(body)?;
+    async fn patched(&self, caller: &Caller, post: &str, body: Bytes) -> Result<Reply, Fault> {
+        let patch = self.off(move |_| wire::parse_patch(&body)).await?;
+        let patch = Arc::new(patch);
         for _ in 0..EDITS_MAX {
-            let (id, batch, ix) = self.post(caller, post)?;
-            // State comes first, so that an edit of what is gone says so.
-            let target = batch.target(ix).ok_or_else(|| faults::no_post(post))?;
-            let status = wire::post_status(target, batch.scheduled_at.is_some());
-            if status != "queued" {
-                return Err(wrong_status(status));
-            }
-            if let Some(at) = patch.scheduled_at {
-                self.window(at)?;
-            }
-            let content = self.edited(&patch, &batch, ix)?;
-            let content = content.map(|content| (target.content, content));
-            let change = Change::Patch { due: patch.scheduled_at, content };
+            let (caller, wanted, edit) = (caller.clone(), post.to_owned(), Arc::clone(&patch));
+            let planned = self.off(move |this| this.plan(&caller, &wanted, &edit)).await?;
+            let (id, change) = planned;
             match self.options.engine.change(id, change).await {
                 Ok(changed) => {
-                    let account = self.account_of(&changed.batch, changed.ix)?;
-                    let links = &self.options.links;
-                    let body =
-                        wire::post_body(&changed.batch, changed.ix, account.as_ref(), None, links);
-                    return Ok(Reply { status: 200, body });
+                    return self.off(move |this| this.changed(changed, &patch)).await;
                 }
                 Err(ChangeError::Raced) => {}
                 Err(problem) => return Err(refused(&problem, post)),
@@ -76,6 +67,42 @@ impl Admission {
             "other edits kept coming first".to_owned(),
             "Read the post again, then repeat the edit if it is still wanted.",
         ))
+    }
+
+    /// What the engine is to do, from what is stored now. State comes first, so that an edit of
+    /// what is gone says so.
+    fn plan(
+        &self,
+        caller: &Caller,
+        post: &str,
+        patch: &PatchRequest,
+    ) -> Result<(PostId, Change), Fault> {
+        let (id, batch, ix) = self.post(caller, post)?;
+        let target = batch.target(ix).ok_or_else(|| faults::no_post(post))?;
+        let status = wire::post_status(target, batch.scheduled_at.is_some());
+        if status != "queued" {
+            return Err(wrong_status(status));
+        }
+        if target.due.is_none_or(|due| due <= (self.options.now)()) {
+            return Err(refused(&ChangeError::Window, post));
+        }
+        if let Some(at) = patch.scheduled_at {
+            self.window(at)?;
+        }
+        let content = self.edited(patch, &batch, ix)?.map(|content| (target.content, content));
+        Ok((id, Change::Patch { due: patch.scheduled_at, content }))
+    }
+
+    /// The post after a change, with the remarks on the request that made it.
+    fn changed(&self, changed: Changed, patch: &PatchRequest) -> Result<Reply, Fault> {
+        let account = self.account_of(&changed.batch, changed.ix)?;
+        let mut batch = Batch::clone(&changed.batch);
+        if let Some(target) = batch.targets.get_mut(usize::from(changed.ix.0)) {
+            Arc::make_mut(target).warnings.extend_from_slice(&patch.warnings);
+        }
+        let links = &self.options.links;
+        let body = wire::post_body(&batch, changed.ix, account.as_ref(), None, links);
+        Ok(Reply { status: 200, body })
     }
 
     /// The content after the edit, checked whole; `None` when only the time changes.
@@ -102,18 +129,17 @@ impl Admission {
             .flatten()
             .any(|media| matches!(media.source, RequestSource::Inline(_)));
         if inline {
-            return Err(conflict(
-                "media.bytes_inline_unsupported",
-                "an edit takes media by url only".to_owned(),
-                "Give a public url, or cancel the post and create it anew.",
-            ));
+            return Err(Fault::new(Code::ValidationFailed, "an edit takes no media inline")
+                .rule("media.bytes_inline_unsupported")
+                .remedy("Give a public url, or cancel the post and create it anew."));
         }
         let mut content = Content::clone(batch.content_of(target));
         if let Some(text) = &patch.text {
             content.text.clone_from(text);
         }
         if let Some(media) = &patch.media {
-            content.media = media.iter().map(media_item).collect();
+            content.media =
+                media.iter().map(|one| media_item(one, &mut Inline::default())).collect();
         }
         self.uploads(&content)?;
         let broken = preflight::shape(target.platform, &content);
@@ -139,6 +165,10 @@ impl Admission {
             Ok(keyed) => keyed,
             Err(fault) => return self.plain(fault, request),
         };
+        let _pass = match &keyed {
+            Some(keyed) => Some(self.flights.enter(keyed.claim.id).await),
+            None => None,
+        };
         match self.earlier(keyed.as_ref()).await {
             Ok(None) => {}
             Ok(Some(served)) => return served,
@@ -152,7 +182,8 @@ impl Admission {
     }
 
     async fn canceled(&self, caller: &Caller, post: &str) -> Result<Reply, Fault> {
-        let (id, _, _) = self.post(caller, post)?;
+        let (caller, wanted) = (caller.clone(), post.to_owned());
+        let id = self.off(move |this| this.post(&caller, &wanted).map(|(id, _, _)| id)).await?;
         let change = Change::Cancel { reason: CancelReason::Requested };
         match self.options.engine.change(id, change).await {
             Ok(_) => Ok(Reply { status: 200, body: wire::cancel_body(id) }),

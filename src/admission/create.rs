@@ -5,14 +5,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::caller::Caller;
+use super::caller::{Caller, digest};
 use super::claims::{Keyed, Served, answered};
 use super::faults;
+use super::flights::Flights;
 use super::resolve::{self, Resolved};
 use crate::engine::{Handle, NewTarget, Submission};
 use crate::model::{
     Account, AccountId, Code, Content, ContentIx, Digest, Fault, MediaId, MediaItem, MediaSource,
-    Now, RequestId, SCHEDULE_LEAD_MAX, SCHEDULE_LEAD_MIN, SendOutcome, Timestamp,
+    Now, ProfileId, RequestId, SCHEDULE_LEAD_MAX, SCHEDULE_LEAD_MIN, SendOutcome, Timestamp,
 };
 use crate::platforms::Registry;
 use crate::preflight;
@@ -20,8 +21,8 @@ use crate::store::{Key, Order, Record, Store};
 use crate::wire::{self, CreateRequest, Links, RequestMedia, RequestSource};
 use crate::workflow::Catalog;
 
-/// Accounts looked through at the most.
-const ACCOUNTS_MAX: usize = 10_000;
+/// Accounts of one page of a scan.
+const PAGE: usize = 1_000;
 
 /// What admission is built from.
 #[derive(Clone)]
@@ -46,6 +47,31 @@ pub struct AdmissionOptions {
 #[derive(Clone)]
 pub struct Admission {
     pub(super) options: AdmissionOptions,
+    /// Keyed changes under way.
+    pub(super) flights: Flights,
+}
+
+/// A request to publish that holds: what is to be submitted, and the bytes to be kept first.
+struct Draft {
+    scheduled_at: Option<Timestamp>,
+    contents: Vec<Content>,
+    targets: Vec<NewTarget>,
+    inline: Inline,
+}
+
+/// Bytes sent inline, each hashed once however many targets share them.
+#[derive(Default)]
+pub(super) struct Inline(Vec<(Arc<Vec<u8>>, Digest)>);
+
+impl Inline {
+    fn digest(&mut self, bytes: &Arc<Vec<u8>>) -> Digest {
+        if let Some((_, known)) = self.0.iter().find(|(other, _)| Arc::ptr_eq(other, bytes)) {
+            return *known;
+        }
+        let digest = digest(&[bytes.as_slice()]);
+        self.0.push((Arc::clone(bytes), digest));
+        digest
+    }
 }
 
 impl std::fmt::Debug for Admission {
@@ -56,8 +82,18 @@ impl std::fmt::Debug for Admission {
 
 impl Admission {
     /// Admission over a store and an engine.
-    pub const fn new(options: AdmissionOptions) -> Self {
-        Self { options }
+    pub fn new(options: AdmissionOptions) -> Self {
+        Self { options, flights: Flights::default() }
+    }
+
+    /// Runs what reads the store or takes long where waiting holds nobody up.
+    pub(super) async fn off<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Self) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, Fault> {
+        let this = self.clone();
+        let done = tokio::task::spawn_blocking(move || work(&this)).await;
+        done.map_err(|problem| faults::unreadable(&problem))?
     }
 
     /// Takes a request to publish. `keep` stores inline bytes durably; it is called only when
@@ -77,18 +113,18 @@ impl Admission {
     {
         let keyed = match Self::keyed(key, route, &body) {
             Ok(keyed) => keyed,
-            Err(fault) => return self.plain(fault, request),
+            Err(fault) => return self.plain(faults::unsent(fault), request),
         };
         match self.earlier(keyed.as_ref()).await {
             Ok(None) => {}
             Ok(Some(served)) => return served,
-            Err(fault) => return self.plain(fault, request),
+            Err(fault) => return self.plain(faults::unsent(fault), request),
         }
-        match self.submission(caller, request, keyed.as_ref(), &body, keep).await {
-            Err(fault) => self.failed(fault, keyed.as_ref(), request).await,
+        match self.submission(caller, request, keyed.as_ref(), body, keep).await {
+            Err(fault) => self.failed(faults::unsent(fault), keyed.as_ref(), request).await,
             Ok(submission) => match self.options.engine.submit(submission).await {
                 Ok(submitted) => answered(submitted, keyed.as_ref()),
-                Err(problem) => self.plain(faults::engine(&problem), request),
+                Err(problem) => self.plain(faults::submit(&problem, keyed.is_some()), request),
             },
         }
     }
@@ -98,46 +134,51 @@ impl Admission {
         caller: &Caller,
         request: &RequestId,
         keyed: Option<&Keyed>,
-        body: &[u8],
+        body: Bytes,
         keep: K,
     ) -> Result<Submission, Fault>
     where
         K: Fn(Vec<u8>) -> F,
         F: Future<Output = Result<Digest, Fault>>,
     {
-        let asked = wire::parse_create(body)?;
-        let accounts = self.accounts()?;
-        let resolved = resolve::resolve(&accounts, &asked, caller.key.profile)?;
-        let provisional: Vec<Content> = resolved.iter().map(provisional).collect();
-        self.check(&resolved, &provisional)?;
-        self.schedule(&asked)?;
-        let mut contents: Vec<Content> = Vec::new();
-        let mut targets = Vec::with_capacity(resolved.len());
-        for (one, draft) in resolved.iter().zip(&provisional) {
-            let place = match contents.iter().position(|known| known == draft) {
-                Some(place) => place,
-                None => {
-                    contents.push(draft.clone());
-                    contents.len() - 1
-                }
-            };
-            targets.push(self.target(one, draft, place)?);
-        }
-        for one in &resolved {
-            for media in &one.media {
-                if let RequestSource::Inline(bytes) = &media.source {
-                    keep(bytes.to_vec()).await?;
-                }
+        let scope = caller.key.profile;
+        let draft = self.off(move |this| this.draft(&body, scope)).await?;
+        let mut kept: Vec<Digest> = Vec::new();
+        for (bytes, digest) in draft.inline.0 {
+            if !kept.contains(&digest) {
+                keep(bytes.to_vec()).await?;
+                kept.push(digest);
             }
         }
         Ok(Submission {
             request_id: request.clone(),
             key: caller.key.id,
             claim: keyed.map(|keyed| keyed.claim),
-            scheduled_at: asked.scheduled_at,
-            contents,
-            targets,
+            scheduled_at: draft.scheduled_at,
+            contents: draft.contents,
+            targets: draft.targets,
         })
+    }
+
+    /// Everything that can be decided before anything is kept.
+    fn draft(&self, body: &[u8], scope: Option<ProfileId>) -> Result<Draft, Fault> {
+        let asked = wire::parse_create(body)?;
+        let accounts = self.accounts_for(&asked)?;
+        let resolved = resolve::resolve(&accounts, &asked, scope)?;
+        let mut inline = Inline::default();
+        let said: Vec<Content> = resolved.iter().map(|one| content(one, &mut inline)).collect();
+        self.check(&resolved, &said)?;
+        asked.scheduled_at.map_or(Ok(()), |at| self.window(at))?;
+        let mut contents: Vec<Content> = Vec::new();
+        let mut targets = Vec::with_capacity(resolved.len());
+        for (one, said) in resolved.iter().zip(said) {
+            let place = contents.iter().position(|known| *known == said).unwrap_or(contents.len());
+            targets.push(self.target(one, &said, place)?);
+            if place == contents.len() {
+                contents.push(said);
+            }
+        }
+        Ok(Draft { scheduled_at: asked.scheduled_at, contents, targets, inline })
     }
 
     fn target(
@@ -195,10 +236,6 @@ impl Admission {
         Ok(())
     }
 
-    fn schedule(&self, asked: &CreateRequest) -> Result<(), Fault> {
-        asked.scheduled_at.map_or(Ok(()), |at| self.window(at))
-    }
-
     /// Whether a time is at least a second and at most two years ahead.
     pub(super) fn window(&self, at: Timestamp) -> Result<(), Fault> {
         let now = (self.options.now)();
@@ -216,46 +253,63 @@ impl Admission {
         Ok(())
     }
 
+    /// The accounts that a request may speak of: those it names, or all where it names a
+    /// platform alone.
+    fn accounts_for(&self, asked: &CreateRequest) -> Result<Vec<Account>, Fault> {
+        let ids: Option<Vec<AccountId>> =
+            asked.targets.iter().map(|target| target.account).collect();
+        let Some(ids) = ids else { return self.accounts() };
+        let mut named = Vec::with_capacity(ids.len());
+        for id in ids {
+            let found = self.options.store.get(&Key::Account(id));
+            if let Some(Record::Account(account)) = found.map_err(|e| faults::unreadable(&e))? {
+                named.push(account);
+            }
+        }
+        Ok(named)
+    }
+
+    /// All accounts, oldest first.
     pub(super) fn accounts(&self) -> Result<Vec<Account>, Fault> {
-        let (from, to) = (AccountId::from_raw(0), AccountId::from_raw(u128::MAX));
-        let found = self
-            .options
-            .store
-            .scan(&Key::Account(from), &Key::Account(to), Order::Ascending, ACCOUNTS_MAX)
-            .map_err(|problem| faults::unreadable(&problem))?;
-        let mut accounts: Vec<Account> = found
-            .into_iter()
-            .filter_map(|(_, record)| match record {
+        let last = Key::Account(AccountId::from_raw(u128::MAX));
+        let mut from = Some(0);
+        let mut accounts: Vec<Account> = Vec::new();
+        while let Some(raw) = from {
+            let first = Key::Account(AccountId::from_raw(raw));
+            let page = self.options.store.scan(&first, &last, Order::Ascending, PAGE);
+            let page = page.map_err(|problem| faults::unreadable(&problem))?;
+            let whole = page.len() == PAGE;
+            accounts.extend(page.into_iter().filter_map(|(_, record)| match record {
                 Record::Account(account) => Some(account),
                 _ => None,
-            })
-            .collect();
+            }));
+            let highest = accounts.last().and_then(|account| account.id.raw().checked_add(1));
+            from = highest.filter(|_| whole);
+        }
         accounts.sort_by_key(|account| (account.created_at, account.id));
         Ok(accounts)
     }
 }
 
 /// The content of a target; inline bytes by the digest they will be kept under.
-fn provisional(one: &Resolved<'_>) -> Content {
+fn content(one: &Resolved<'_>, inline: &mut Inline) -> Content {
     Content {
         text: one.text.clone(),
-        media: one.media.iter().map(media_item).collect(),
+        media: one.media.iter().map(|media| media_item(media, inline)).collect(),
         first_comment: one.first_comment.clone(),
         options: one.options.clone(),
     }
 }
 
 /// An attachment as it is stored.
-pub(super) fn media_item(media: &RequestMedia) -> MediaItem {
+pub(super) fn media_item(media: &RequestMedia, inline: &mut Inline) -> MediaItem {
     MediaItem {
         kind: media.kind,
         alt_text: media.alt_text.clone(),
         source: match &media.source {
             RequestSource::Upload(id) => MediaSource::Upload(id.clone()),
             RequestSource::Url(url) => MediaSource::Url(url.clone()),
-            RequestSource::Inline(bytes) => {
-                MediaSource::Inline(super::caller::digest(&[bytes.as_slice()]))
-            }
+            RequestSource::Inline(bytes) => MediaSource::Inline(inline.digest(bytes)),
         },
     }
 }

@@ -12,6 +12,45 @@ pub(super) fn unreadable(problem: &dyn std::fmt::Display) -> Fault {
         .retryable()
 }
 
+/// A fault of a request that was refused whole: it sent nothing. What became of another request
+/// with its key is not said.
+pub(super) fn unsent(fault: Fault) -> Fault {
+    if fault.outcome.is_some() || fault.code == Code::IdempotencyConflict {
+        return fault;
+    }
+    fault.outcome(SendOutcome::NotSent)
+}
+
+/// What the engine could not take of a request to publish.
+pub(super) fn submit(problem: &EngineError, keyed: bool) -> Fault {
+    match problem {
+        // It may have been taken before the engine stopped, and then goes out after the restart.
+        EngineError::Stopping => {
+            let fault = Fault::new(
+                Code::InternalError,
+                "the server is stopping; whether the request was taken is not known",
+            )
+            .rule("server.busy")
+            .outcome(SendOutcome::Unknown)
+            .status(503);
+            if keyed {
+                let remedy = "Send the same bytes again with the same Idempotency-Key: that joins \
+                              the first request if it was taken.";
+                fault.remedy(remedy).retry_after(1)
+            } else {
+                fault.remedy(
+                    "Look in GET /v1/posts before sending it again; an Idempotency-Key makes that \
+                     safe.",
+                )
+            }
+        }
+        EngineError::Full | EngineError::TooLarge(_) | EngineError::Refused(_) => {
+            unsent(engine(problem))
+        }
+        EngineError::Mismatch | EngineError::InProgress => engine(problem),
+    }
+}
+
 /// What the engine could not take.
 pub(super) fn engine(problem: &EngineError) -> Fault {
     match problem {

@@ -10,6 +10,7 @@
 
 mod caller;
 mod claims;
+mod flights;
 mod resolve;
 mod create;
 mod change;

@@ -23,6 +23,13 @@ impl Admission {
     /// # Errors
     /// `not_found`, or when it cannot be read.
     pub async fn get_post(&self, caller: &Caller, id: &str) -> Result<Reply, Fault> {
+        let (caller, id) = (caller.clone(), id.to_owned());
+        let body = self.off(move |this| this.post_with_attempts(&caller, &id)).await?;
+        self.durable().await?;
+        Ok(Reply { status: 200, body })
+    }
+
+    fn post_with_attempts(&self, caller: &Caller, id: &str) -> Result<Vec<u8>, Fault> {
         let (post, batch, ix) = self.post(caller, id)?;
         let (from, to) = (Key::Entry(batch.id, 0), Key::Entry(batch.id, u32::MAX));
         let found = self.options.store.scan(&from, &to, Order::Ascending, usize::MAX);
@@ -37,9 +44,7 @@ impl Admission {
         let attempts = wire::attempts(&entries, ix, post);
         let account = self.account_of(&batch, ix)?;
         let links = &self.options.links;
-        let body = wire::post_body(&batch, ix, account.as_ref(), Some(&attempts), links);
-        self.durable().await?;
-        Ok(Reply { status: 200, body })
+        Ok(wire::post_body(&batch, ix, account.as_ref(), Some(&attempts), links))
     }
 
     /// A batch as it now stands.
@@ -48,9 +53,10 @@ impl Admission {
     /// `not_found`, or when it cannot be read.
     pub async fn get_batch(&self, caller: &Caller, id: &str) -> Result<Reply, Fault> {
         let batch: BatchId = id.parse().map_err(|_| faults::no_post(id))?;
-        let batch = load_batch(self.options.store.as_ref(), batch)
-            .map_err(|problem| faults::unreadable(&problem))?
-            .ok_or_else(|| faults::no_post(id))?;
+        let read = move |this: &Self| {
+            load_batch(this.options.store.as_ref(), batch).map_err(|e| faults::unreadable(&e))
+        };
+        let batch = self.off(read).await?.ok_or_else(|| faults::no_post(id))?;
         if let Some(own) = caller.key.profile
             && batch.targets.iter().any(|target| target.profile != own)
         {
@@ -73,9 +79,7 @@ impl Admission {
             (Some(own), _) => query.profile = Some(Some(own)),
             (None, _) => {}
         }
-        let this = self.clone();
-        let page = tokio::task::spawn_blocking(move || this.page(&query)).await;
-        let body = page.map_err(|problem| faults::unreadable(&problem))??;
+        let body = self.off(move |this| this.page(&query)).await?;
         self.durable().await?;
         Ok(Reply { status: 200, body })
     }
@@ -89,7 +93,8 @@ impl Admission {
             .find(|(name, value)| name == "profileId" && !value.is_empty())
             .map(|(_, value)| value.parse::<ProfileId>().ok());
         let accounts: Vec<Account> = self
-            .accounts()?
+            .off(|this| this.accounts())
+            .await?
             .into_iter()
             .filter(|account| match (caller.key.profile, asked) {
                 (Some(own), _) => account.profile == own,
