@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::codec::Answer;
 use crate::model::{
-    Code, Fault, Millis, PLATFORM_RESPONSE_BYTES_MAX, Platform, SendOutcome, Timestamp,
+    Code, Fault, Millis, PLATFORM_RESPONSE_BYTES_MAX, Platform, SendOutcome, Timestamp, Warning,
 };
 
 /// The rest after a rate limit that names no end.
@@ -104,6 +104,26 @@ pub(super) fn limited(platform: Platform, rest: Millis, body: &[u8]) -> Fault {
     .remedy("Nothing need be done: the post goes out when the limit resets.")
     .outcome(SendOutcome::NotSent)
     .retryable()
+}
+
+/// The fault of a comment whose post has no address that we know: an operator may have found the
+/// post live without one.
+pub(super) fn no_parent(platform: Platform) -> Fault {
+    let message = "the post's address is not known, so no comment can be put under it";
+    Fault::new(Code::PlatformRejected, message)
+        .rule(format!("{platform}.first_comment.no_parent"))
+        .on(platform)
+        .remedy("Add the comment by hand under the post.")
+        .outcome(SendOutcome::NotSent)
+}
+
+/// The remark on a post that a read-back found.
+pub(super) fn reconciled() -> Warning {
+    Warning {
+        code: "reconciled".to_owned(),
+        message: "The answer to the publish got lost; the post was found on the account."
+            .to_owned(),
+    }
 }
 
 /// The words for an answer that there was none.

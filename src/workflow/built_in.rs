@@ -1,6 +1,6 @@
 //! The definitions that are compiled in, and the files that override them.
 
-use super::definition::{Catalog, Definition, WorkflowError};
+use super::definition::{Catalog, Definition, Doubt, Visible, WorkflowError};
 use super::parse::parse;
 use super::upkeep::{UpkeepDefinition, parse_upkeep};
 
@@ -65,11 +65,14 @@ fn merged(built_in: &[(&str, &str)], overrides: &[Named]) -> Result<Vec<Named>, 
     Ok(built_in.iter().map(|(name, text)| chosen(name, text)).collect())
 }
 
-/// Whether the code can carry out every step of a definition.
+/// Whether the code can carry out every step of a definition, and the platform keeps what the
+/// definition promises of it.
 ///
 /// # Errors
-/// Names the step the code does not have, and those it has.
+/// Names the step the code does not have, and those it has; or the visible step whose doubt is
+/// settled in a way the platform cannot bear.
 pub fn check_steps(definition: &Definition, known: &[&str]) -> Result<(), WorkflowError> {
+    check_promises(definition)?;
     match definition.steps.iter().find(|step| !known.contains(&step.name.as_str())) {
         None => Ok(()),
         Some(step) => Err(WorkflowError {
@@ -81,6 +84,44 @@ pub fn check_steps(definition: &Definition, known: &[&str]) -> Result<(), Workfl
                 known.join(", ")
             ),
         }),
+    }
+}
+
+/// The built-in text of a name says what its platform can bear. To repeat where nothing
+/// de-duplicates would post twice; to read back where nothing can be read would never end.
+fn check_promises(definition: &Definition) -> Result<(), WorkflowError> {
+    let Some((name, text)) = PUBLISH.iter().find(|(name, _)| *name == definition.name) else {
+        return Ok(());
+    };
+    let built_in = parse(name, text)?;
+    let wrong = |problem| Err(WorkflowError { file: format!("{name}.toml"), problem });
+    if definition.platform != built_in.platform {
+        let (own, meant) = (definition.platform, built_in.platform);
+        return wrong(format!("it speaks to {own}, but posts that pin this name go to {meant}"));
+    }
+    for visible in [Visible::Post, Visible::Comment] {
+        let step = |of: &Definition| of.steps.iter().find(|s| s.visible == visible).cloned();
+        let (Some(own), Some(meant)) = (step(definition), step(&built_in)) else { continue };
+        if boldness(own.on_doubt) > boldness(meant.on_doubt) {
+            let may = match meant.on_doubt {
+                Doubt::Hold => "\"hold\"",
+                Doubt::Probe { .. } | Doubt::Repeat => "a probe or \"hold\"",
+            };
+            return wrong(format!(
+                "step {} could post twice or never settle: on doubt this platform bears only {may}",
+                own.name
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// How much a way out of doubt asks of the platform.
+const fn boldness(doubt: Doubt) -> u8 {
+    match doubt {
+        Doubt::Hold => 0,
+        Doubt::Probe { .. } => 1,
+        Doubt::Repeat => 2,
     }
 }
 
@@ -158,11 +199,54 @@ mod tests {
         check("on_doubt = \"repeat\"", "on_doubt = \"rep\"", "on_doubt");
         check("jitter_percent = 20", "jitter_percent = 90", "0 to 50");
         check("timeout", "timeut", "timeut");
+        check("give_up_after = \"24h\"", "give_up_after = \"0s\"", "give_up_after is 0");
+        check("when = \"media\"", "on_doubt = \"hold\"", "leave on_doubt out");
+        check("when = \"first_comment\"", "", "needs when = \"first_comment\"");
+        check("visible = \"post\"", "visible = \"comment\"", "exactly one makes the post");
+        check(
+            "name = \"upload\"\neach = \"media\"",
+            "name = \"upload\"\nvisible = \"comment\"\non_doubt = \"hold\"",
+            "a post has one",
+        );
         let steps = parse("sandbox", good).expect("it holds");
         let unknown = check_steps(&steps, &["snapshot", "upload", "publish"]);
         assert!(unknown.is_err_and(|e| e.to_string().contains("first_comment")));
         let stray = load(&[("sandbux".into(), good.into())], &[]).expect_err("it is named");
         assert!(stray.to_string().contains("sandbox-blind"));
+    }
+
+    #[test]
+    fn an_override_may_promise_less_of_its_platform_and_never_more() {
+        let text = |name: &str| {
+            PUBLISH.iter().find(|(known, _)| *known == name).map_or("", |(_, text)| text)
+        };
+        let known = ["snapshot", "upload", "resolve_mentions", "reply_parent", "publish"]
+            .into_iter()
+            .chain(["first_comment"])
+            .collect::<Vec<_>>();
+        let check = |name: &str, text: &str, says: Option<&str>| {
+            let definition = parse(name, text).expect("it can be read");
+            let problem = check_steps(&definition, &known).err().map(|e| e.to_string());
+            match says {
+                None => assert_eq!(problem, None),
+                Some(says) => {
+                    let problem = problem.expect(says);
+                    assert!(problem.contains(says) && problem.contains(name), "{problem}");
+                }
+            }
+        };
+        for (name, _) in PUBLISH {
+            check(name, text(name), None);
+            check(name, text("sandbox-blind"), (name == "bluesky").then_some("speaks to sandbox"));
+        }
+        check("sandbox", text("sandbox-readable"), None);
+        check("sandbox-readable", text("sandbox"), Some("bears only a probe or \"hold\""));
+        check("sandbox-blind", text("sandbox"), Some("bears only \"hold\""));
+        check("sandbox-blind", text("sandbox-readable"), Some("bears only \"hold\""));
+        // The comment alone is as bad: a comment doubled is a post doubled.
+        let (post, comment) = text("sandbox-blind").split_once("first_comment").expect("a comment");
+        let bold = format!("{post}first_comment{}", comment.replace("\"hold\"", "\"repeat\""));
+        check("sandbox-blind", &bold, Some("step first_comment"));
     }
 
     #[test]

@@ -141,6 +141,9 @@ pub fn parse(name: &str, text: &str) -> Result<Definition, WorkflowError> {
     if file.account_slots == 0 {
         return Err(wrong("account_slots is 0: nothing could ever begin; give 1 or more".into()));
     }
+    if file.give_up_after.0 == Millis(0) {
+        return Err(wrong("give_up_after is 0: nothing could ever be tried again".into()));
+    }
     let steps: Vec<Step> =
         file.step.into_iter().map(step).collect::<Result<_, String>>().map_err(wrong)?;
     if let Some(problem) = problem(&steps) {
@@ -177,6 +180,11 @@ fn step(file: StepFile) -> Result<Step, String> {
     };
     let on_doubt = match (file.on_doubt, visible) {
         (Some(DoubtFile::Repeat), _) | (None, Visible::No) => Doubt::Repeat,
+        (Some(DoubtFile::Hold | DoubtFile::Probe { .. }), Visible::No) => {
+            return Err(format!(
+                "step {name} is not visible, so it may always be repeated: leave on_doubt out"
+            ));
+        }
         (Some(DoubtFile::Hold), _) => Doubt::Hold,
         (Some(DoubtFile::Probe { probe }), _) if probe.looks == 0 => {
             return Err(format!("step {name}: probe.looks must be 1 or more"));
@@ -235,14 +243,31 @@ fn problem(steps: &[Step]) -> Option<String> {
         let name = &posts[0].name;
         return Some(format!("step {name} makes the post: its on_fail must be \"fail\""));
     }
-    let comment = steps.iter().position(|step| step.visible == Visible::Comment);
-    let post = steps.iter().position(|step| step.visible == Visible::Post);
-    if comment.is_some_and(|comment| post.is_some_and(|post| comment < post)) {
-        return Some("a comment step stands before the step that makes the post".to_owned());
+    if let Some(problem) = comment_problem(steps) {
+        return Some(problem);
     }
     let twice = steps
         .iter()
         .enumerate()
         .find(|(place, step)| steps[..*place].iter().any(|earlier| earlier.name == step.name));
     twice.map(|(_, step)| format!("two steps are called {}", step.name))
+}
+
+/// What is wrong with the step that makes the first comment, if there is one.
+fn comment_problem(steps: &[Step]) -> Option<String> {
+    let mut comments = steps.iter().enumerate().filter(|(_, s)| s.visible == Visible::Comment);
+    let (place, comment) = comments.next()?;
+    let name = &comment.name;
+    if comments.next().is_some() {
+        return Some("more than one step is visible = \"comment\"; a post has one".to_owned());
+    }
+    if steps[place..].iter().any(|step| step.visible == Visible::Post) {
+        return Some("a comment step stands before the step that makes the post".to_owned());
+    }
+    let fits = comment.when == When::FirstComment && comment.each == Each::Once;
+    (!fits).then(|| {
+        format!(
+            "step {name} makes the comment: it needs when = \"first_comment\", and applies once"
+        )
+    })
 }

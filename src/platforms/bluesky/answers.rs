@@ -24,13 +24,20 @@ pub(super) fn uploaded(answer: &Answer) -> Verdict {
     staging(answer)
 }
 
-/// An answer to a call that nobody can see, when it is no success: it may always be repeated.
+/// An answer to a call that nobody can see, when it is no success: it may always be repeated. So a
+/// refusal in whatever shape is taken as one: a proxy's bare 413 will not change by asking again.
 pub(super) fn staging(answer: &Answer) -> Verdict {
     let retry = |fault| Verdict::Retry { fault, after: None };
     match answer {
         Answer::NotSent { why } | Answer::MaybeSent { why } => retry(not_sent(BLUESKY, why)),
         Answer::Heard { status, headers, body, at } => definite(*status, headers, body, *at)
-            .unwrap_or_else(|| retry(disturbed(BLUESKY, *status, body))),
+            .unwrap_or_else(|| {
+                if is_refusal(*status) {
+                    Verdict::Refuse { fault: rejected(*status, body) }
+                } else {
+                    retry(disturbed(BLUESKY, *status, body))
+                }
+            }),
         Answer::Snapshot(_) | Answer::SnapshotFailed { .. } => {
             retry(not_sent(BLUESKY, "no request was made"))
         }
@@ -76,9 +83,13 @@ fn definite(
         return Some(Verdict::Restage { fault: blob_missing(status, body) });
     }
     // A body of the protocol's own shape: the host looked at the request and refused it.
-    let refused =
-        (400..500).contains(&status) && status != 408 && status != 425 && !name.is_empty();
+    let refused = is_refusal(status) && !name.is_empty();
     refused.then(|| Verdict::Refuse { fault: rejected(status, body) })
+}
+
+/// A client's error that waiting does not mend: neither a request timeout nor too early.
+fn is_refusal(status: u16) -> bool {
+    (400..500).contains(&status) && status != 408 && status != 425
 }
 
 /// The protocol's name of an error, or nothing when the body is not of its shape.
@@ -137,6 +148,16 @@ fn blob_missing(status: u16, body: &[u8]) -> Fault {
         .remedy("Publish it again.")
         .outcome(SendOutcome::NotSent)
         .retryable()
+}
+
+/// The fault of a record under our key that is not ours.
+pub(super) fn conflict(status: u16, body: &[u8]) -> Fault {
+    Fault::new(Code::PlatformRejected, "another record stands under the key of this post")
+        .rule("bluesky.publish.rkey_conflict")
+        .on(BLUESKY)
+        .response(response_json(Some(status), body))
+        .remedy("Look at that record; publish again as a new post if it is not yours.")
+        .outcome(SendOutcome::Rejected)
 }
 
 fn rejected(status: u16, body: &[u8]) -> Fault {

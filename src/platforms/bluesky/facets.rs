@@ -132,20 +132,25 @@ fn is_mark(c: char) -> bool {
         || c == '_'
 }
 
+/// Whether a text closes more brackets of a kind than it opens.
+fn unopened(text: &str, open: char, close: char) -> bool {
+    text.matches(close).count() > text.matches(open).count()
+}
+
 /// A link loses the punctuation that ends the sentence, and a bracket it did not open.
 fn link(word: &str) -> Option<&str> {
     let mut link = word;
     loop {
         let last = link.chars().next_back()?;
-        let unopened = match last {
-            ')' => !link.contains('('),
-            ']' => !link.contains('['),
-            '}' => !link.contains('{'),
+        let stray = match last {
+            ')' => unopened(link, '(', ')'),
+            ']' => unopened(link, '[', ']'),
+            '}' => unopened(link, '{', '}'),
             _ => false,
         };
         let ends =
             matches!(last, '.' | ',' | ';' | ':' | '!' | '?' | '"' | '\'' | '”' | '’' | '»' | '>');
-        if !unopened && !ends {
+        if !stray && !ends {
             break;
         }
         link = &link[..link.len() - last.len_utf8()];
@@ -187,6 +192,7 @@ mod tests {
         );
         check("(https://e.org/x)", &[("https://e.org/x", "link https://e.org/x")]);
         check("https://e.org/a_(b)", &[("https://e.org/a_(b)", "link https://e.org/a_(b)")]);
+        check("(https://e.org/a_(b)).", &[("https://e.org/a_(b)", "link https://e.org/a_(b)")]);
         check("https:// and http://nodots", &[]);
         check("🎉🎉 hi @me.bsky.social!", &[("@me.bsky.social", "mention me.bsky.social")]);
         check("mail me@example.com", &[]);

@@ -32,7 +32,11 @@ pub(super) fn interpret(cx: &Context<'_>, answer: &Answer) -> Verdict {
     let did = match answer {
         Answer::Heard { status: 200, body, .. } => {
             let value: Value = serde_json::from_slice(body).unwrap_or_default();
-            value["did"].as_str().map(str::to_owned)
+            match value["did"].as_str() {
+                Some(did) => Some(did.to_owned()),
+                // No answer to the question: it must not cost the post its mention.
+                None => return answers::staging(answer),
+            }
         }
         Answer::Heard { status: 400 | 404, body, .. } if !answers::is_token_error(body) => None,
         other => return answers::staging(other),

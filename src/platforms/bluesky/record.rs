@@ -4,10 +4,13 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::super::answer::{no_parent, reconciled};
 use super::super::codec::{Answer, Context, Prepared};
 use super::options::Options;
-use super::{answers, facets, lost, mentions, procedure, query, refused, reply, tid};
-use crate::model::{Fault, MediaItem, MediaKind, Millis, Output, Receipt, Verdict};
+use super::{answers, facets, lost, mentions, procedure, query, reply, tid};
+use crate::model::{
+    Errand, Fault, MediaItem, MediaKind, Millis, Output, Platform, Receipt, Verdict,
+};
 
 /// Where posts live in an account's repository.
 const COLLECTION: &str = "app.bsky.feed.post";
@@ -37,10 +40,11 @@ impl Which {
     }
 }
 
-/// The record under its frozen key; or, when another content was found there, a look at it.
+/// The record under its frozen key; or a look at what stands there, to read back or when the host
+/// said that another content does.
 pub(super) fn prepare(cx: &Context<'_>, which: Which) -> Result<Prepared, Fault> {
     let key = key(cx, which);
-    if is_checking(cx, which) {
+    if is_looking(cx, which) {
         let did = cx.access.platform_account_id.as_str();
         let parameters = [("repo", did), ("collection", COLLECTION), ("rkey", key.as_str())];
         return Ok(Prepared::Request(query(cx, "com.atproto.repo.getRecord", &parameters)));
@@ -59,8 +63,8 @@ pub(super) fn prepare(cx: &Context<'_>, which: Which) -> Result<Prepared, Fault>
 
 /// What the answer means for the post or the comment.
 pub(super) fn interpret(cx: &Context<'_>, which: Which, answer: &Answer) -> Verdict {
-    if is_checking(cx, which) {
-        return checked(cx, which, answer);
+    if is_looking(cx, which) {
+        return looked(cx, which, answer);
     }
     if let Answer::Heard { status: 400, body, .. } = answer
         && answers::error_name(body) == "InvalidSwap"
@@ -81,32 +85,45 @@ fn done(receipt: Receipt) -> Verdict {
     Verdict::Done(Output { memo: None, receipt: Some(receipt), warnings: Vec::new() })
 }
 
-fn is_checking(cx: &Context<'_>, which: Which) -> bool {
+fn is_looking(cx: &Context<'_>, which: Which) -> bool {
+    if cx.errand == Errand::Probe {
+        return true;
+    }
     let memo = cx.memos.get(which.step()).and_then(|rounds| rounds.first());
     memo.is_some_and(|memo| memo.contains("checking"))
 }
 
-/// Something stands under our key. If it is what we would have written, we wrote it.
-fn checked(cx: &Context<'_>, which: Which, answer: &Answer) -> Verdict {
-    let Answer::Heard { status: 200, body, .. } = answer else {
-        return answers::visible(answer);
-    };
+/// What stands under our key. If it is what we would have written, we wrote it.
+fn looked(cx: &Context<'_>, which: Which, answer: &Answer) -> Verdict {
+    let probing = cx.errand == Errand::Probe;
+    // A read that fails says nothing: a read-back is made again; after a refused write, what
+    // stands there stays unknown.
+    let undecided = || if probing { answers::staging(answer) } else { answers::visible(answer) };
+    let Answer::Heard { status, body, .. } = answer else { return undecided() };
+    if *status == 400 && answers::error_name(body) == "RecordNotFound" {
+        return if probing {
+            Verdict::Absent
+        } else {
+            Verdict::Refuse { fault: answers::conflict(*status, body) }
+        };
+    }
     let found: Value = serde_json::from_slice(body).unwrap_or_default();
-    let ours = record(cx, which).unwrap_or_default();
+    let (200, true, Some(receipt)) = (*status, found["value"].is_object(), receipt(cx, body))
+    else {
+        return undecided();
+    };
+    let ours = match record(cx, which) {
+        Ok(ours) => ours,
+        Err(fault) => return Verdict::Refuse { fault },
+    };
     let same = ["text", "createdAt", "reply", "embed"]
         .into_iter()
         .all(|member| found["value"][member] == ours[member]);
-    match receipt(cx, body) {
-        Some(receipt) if same => done(receipt),
-        _ => Verdict::Refuse {
-            fault: refused(
-                "bluesky.publish.rkey_conflict",
-                "another record stands under the key of this post".to_owned(),
-                json!({ "uri": found["uri"] }),
-                "Look at that record; publish again as a new post if it is not yours.".to_owned(),
-            ),
-        },
+    if !same {
+        return Verdict::Refuse { fault: answers::conflict(*status, body) };
     }
+    let warnings = if probing { vec![reconciled()] } else { Vec::new() };
+    Verdict::Done(Output { memo: None, receipt: Some(receipt), warnings })
 }
 
 fn key(cx: &Context<'_>, which: Which) -> String {
@@ -157,9 +174,9 @@ fn record(cx: &Context<'_>, which: Which) -> Result<Value, Fault> {
 }
 
 fn comment_reply(cx: &Context<'_>) -> Result<Value, Fault> {
-    let receipt = cx.receipt.ok_or_else(|| lost("the address of the post"))?;
+    let receipt = cx.receipt.ok_or_else(|| no_parent(Platform::Bluesky))?;
     let (Some(uri), Some(cid)) = (&receipt.uri, &receipt.cid) else {
-        return Err(lost("the address of the post"));
+        return Err(no_parent(Platform::Bluesky));
     };
     let parent = json!({ "uri": uri, "cid": cid });
     let root = reply::member(cx).map_or_else(|| parent.clone(), |reply| reply["root"].clone());

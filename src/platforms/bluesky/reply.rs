@@ -1,7 +1,9 @@
 //! The step that reads the post replied to, for the root of its thread.
 //!
-//! A host serves the records of its own accounts; one of another host may not be readable there.
-//! Then the references the client gave are taken as they are: the network checks them again.
+//! A host serves the records of its own accounts and asks the network's index for the others; where
+//! it has no index, or the index does not know the account, the record is not readable there. Then
+//! the references the client gave are taken as they are: the network checks them again. Only
+//! `RecordNotFound` says that the account is known and the post is gone.
 
 use std::sync::Arc;
 
@@ -35,11 +37,14 @@ pub(super) fn interpret(cx: &Context<'_>, answer: &Answer) -> Verdict {
     let Some(parent) = options.parent else { return Verdict::Done(Output::default()) };
     let record = match answer {
         Answer::Heard { status: 200, body, .. } => {
-            serde_json::from_slice::<Value>(body).unwrap_or_default()
+            let value: Value = serde_json::from_slice(body).unwrap_or_default();
+            if !value["value"].is_object() {
+                return answers::staging(answer);
+            }
+            value
         }
         Answer::Heard { status: 400 | 404, body, .. } if !answers::is_token_error(body) => {
-            let here = parent.uri.contains(&cx.access.platform_account_id);
-            if here && answers::error_name(body) == "RecordNotFound" {
+            if answers::error_name(body) == "RecordNotFound" {
                 return Verdict::Refuse { fault: unknown(&parent, "it is not there") };
             }
             Value::Null

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use self::options::{Class, Options};
-use super::answer::{disturbed, limited, not_sent, response_json, rest, unheard};
+use super::answer::{disturbed, limited, no_parent, not_sent, response_json, rest, unheard};
 use super::codec::{Answer, Body, Context, MediaFacts, Prepared, Reach, Request};
 use super::{Platform, SandboxFault, snapshot};
 use crate::model::{
@@ -64,8 +64,16 @@ impl Platform for Sandbox {
         match (cx.step, cx.errand) {
             (snapshot::SNAPSHOT, _) => Ok(Prepared::Snapshot),
             ("upload", _) => upload(cx),
-            (_, Errand::Probe) => Ok(Prepared::Request(read_back::request(cx))),
-            (step, Errand::Send) => Ok(Prepared::Request(post(cx, &options, step))),
+            ("publish" | "first_comment", Errand::Probe) => {
+                Ok(Prepared::Request(read_back::request(cx)))
+            }
+            ("publish", Errand::Send) => Ok(Prepared::Request(post(cx, &options, false))),
+            ("first_comment", Errand::Send) => {
+                // Without its post's address it would stand alone, as a second post.
+                parent(cx, true).ok_or_else(|| no_parent(model::Platform::Sandbox))?;
+                Ok(Prepared::Request(post(cx, &options, true)))
+            }
+            (other, _) => Err(lost(&format!("the step {other:?}"))),
         }
     }
 
@@ -95,8 +103,7 @@ fn upload(cx: &Context<'_>) -> Result<Prepared, Fault> {
     }))
 }
 
-fn post(cx: &Context<'_>, options: &Options, step: &str) -> Request {
-    let comment = step == "first_comment";
+fn post(cx: &Context<'_>, options: &Options, comment: bool) -> Request {
     let key = match (options.class, comment) {
         (Class::Keyed, false) => Some(cx.post.to_string()),
         (Class::Keyed, true) => Some(format!("{}#comment", cx.post)),

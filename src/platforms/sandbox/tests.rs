@@ -166,6 +166,45 @@ fn a_read_back_finds_its_own_post_and_no_other() {
 }
 
 #[test]
+fn a_full_page_proves_no_absence() {
+    let (content, access) = (content("{}"), access());
+    let cx = cx("publish", Errand::Probe, 1, &content, &access, None);
+    let read = |count: usize| {
+        let posts = vec![json!({ "uri": "u", "text": "another" }); count];
+        Sandbox.interpret(&cx, &heard(200, &json!({ "posts": posts }).to_string()))
+    };
+    assert_eq!(read(999), Verdict::Absent);
+    let Verdict::Refuse { fault } = read(1_000) else { panic!("ours may be among the older") };
+    assert_eq!(fault.outcome, Some(SendOutcome::Unknown));
+}
+
+#[test]
+fn only_known_steps_speak_and_a_comment_needs_its_post() {
+    let (content, access) = (content("{}"), access());
+    for errand in [Errand::Send, Errand::Probe] {
+        let other = cx("celebrate", errand, 1, &content, &access, None);
+        assert!(Sandbox.prepare(&other).is_err(), "an unknown step must not become a post");
+    }
+    let nowhere = Receipt::default();
+    for receipt in [None, Some(&nowhere)] {
+        let alone = cx("first_comment", Errand::Send, 1, &content, &access, receipt);
+        let fault = Sandbox.prepare(&alone).expect_err("nowhere to put it");
+        assert_eq!(fault.rule.as_deref(), Some("sandbox.first_comment.no_parent"));
+    }
+}
+
+#[test]
+fn a_post_is_these_very_bytes() {
+    let (body, _) = sent("publish", 1, r#"{"latencyMs":5,"faults":["garbage"]}"#);
+    let expected = concat!(
+        r#"{"account":"demo","createdAt":"2027-01-15T08:00:00.000Z","fault":"garbage","#,
+        r#""key":"post_01J00000000000000000000001","kind":"post","latencyMs":5,"media":[],"#,
+        r#""parent":null,"post":"post_01J00000000000000000000001","text":"shipped"}"#,
+    );
+    assert_eq!(body.to_string(), expected);
+}
+
+#[test]
 fn a_rest_is_as_long_as_the_answer_says() {
     let (content, access) = (content("{}"), access());
     let cx = cx("publish", Errand::Send, 1, &content, &access, None);
