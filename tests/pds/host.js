@@ -4,7 +4,16 @@
 // a test which dies leaves nothing behind. What a test cannot wait for is done through the control
 // address: let the host's clock run ahead, forget every session, count and edit records.
 
+import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+// Everything the host keeps lies below one folder, which goes with the process. Set before
+// anything else is loaded: the packages ask for the place of scratch files.
+const scratch = mkdtempSync(join(tmpdir(), 'fanfare-pds-'))
+process.env.TMPDIR = scratch
+process.on('exit', () => rmSync(scratch, { recursive: true, force: true }))
 
 // The host's clock: ours, plus what a test added. Set before anything else is loaded.
 const RealDate = Date

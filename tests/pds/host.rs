@@ -4,7 +4,7 @@
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use serde_json::Value;
 
@@ -14,9 +14,10 @@ use crate::support::{Answer, send};
 pub struct Host {
     /// Ends the process when it goes: the script stops with its standard input.
     _process: Child,
-    _folder: tempfile::TempDir,
     pub base: String,
     control: String,
+    /// Held by a test that ends sessions and counts what follows.
+    sessions: Mutex<()>,
     /// The account that posts.
     pub ada: Login,
     /// The account that is mentioned and replied to.
@@ -51,11 +52,9 @@ fn start() -> Option<Host> {
         );
         return None;
     }
-    let scratch = tempfile::tempdir().expect("a scratch folder");
     let mut process = Command::new(script.join("node_modules/.bin/node"))
         .arg("host.js")
         .current_dir(&script)
-        .env("TMPDIR", scratch.path())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
@@ -73,14 +72,19 @@ fn start() -> Option<Host> {
     Some(Host {
         base: said["pdsUrl"].as_str().expect("told").to_owned(),
         control: said["controlUrl"].as_str().expect("told").to_owned(),
+        sessions: Mutex::default(),
         ada: login(0),
         grace: login(1),
         _process: process,
-        _folder: scratch,
     })
 }
 
 impl Host {
+    /// Nobody else ends sessions while this is held.
+    pub fn alone(&self) -> MutexGuard<'_, ()> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Every access token handed out so far is over.
     pub fn expire_access(&self) {
         self.command("/expire-access");

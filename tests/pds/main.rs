@@ -6,7 +6,7 @@ mod proxy;
 #[path = "../support/mod.rs"]
 mod support;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -33,10 +33,18 @@ struct Rig {
 impl Rig {
     /// `None` where there is no host. The server speaks to `base`, or to the host itself.
     fn new(base: Option<&str>) -> Option<Self> {
+        Self::with(base, |_| Vec::new())
+    }
+
+    /// As `new`, with settings of its own for which files may be laid in the folder given.
+    fn with(base: Option<&str>, own: impl FnOnce(&Path) -> Vec<String>) -> Option<Self> {
         let host = host()?;
         let folder = tempfile::tempdir().expect("a folder");
         let data = folder.path().join("data");
-        let server = start(&data, SETTINGS);
+        let own = own(folder.path());
+        let settings: Vec<&str> =
+            SETTINGS.iter().copied().chain(own.iter().map(String::as_str)).collect();
+        let server = start(&data, &settings);
         let answer = connect(&server, &host.ada, base.unwrap_or(&host.base));
         assert_eq!(answer.status, 201, "{}", answer.json());
         let account = text(&answer.json()["id"]);
@@ -121,7 +129,7 @@ fn an_account_is_connected_renewed_and_its_secrets_are_sealed() {
 }
 
 /// All bytes of all files of a folder.
-fn bytes_below(folder: &std::path::Path) -> Vec<u8> {
+fn bytes_below(folder: &Path) -> Vec<u8> {
     let mut all = Vec::new();
     for entry in std::fs::read_dir(folder).expect("a folder") {
         let path = entry.expect("an entry").path();
@@ -232,13 +240,53 @@ fn a_first_comment_stands_under_its_post() {
 }
 
 #[test]
+fn attempts_that_overlap_renew_a_session_once() {
+    let Some(host) = host() else { return };
+    let _alone = host.alone();
+    let wire = Proxy::start(&host.base);
+    let Some(rig) = Rig::with(Some(&wire.base), many_at_once) else { return };
+    host.expire_access();
+    wire.gather_puts(8);
+    let several: Vec<_> = (0..8).map(|n| rig.body(&format!("overlapped {n}"), json!({}))).collect();
+    std::thread::scope(|scope| {
+        for body in &several {
+            scope.spawn(|| rig.publish(body));
+        }
+    });
+    let calls = wire.calls();
+    assert_eq!(count(&calls, "server.refreshSession"), 1, "{calls:?}");
+    for n in 0..8 {
+        assert_eq!(host.posts(&host.ada, &format!("overlapped {n}")).len(), 1);
+    }
+    // Each was refused with the old session, and then taken.
+    assert_eq!(count(&calls, "repo.putRecord"), 16, "{calls:?}");
+}
+
+/// The built-in workflow takes an account's posts one by one, which would hide whether a session is
+/// renewed by one at a time; this one lets them all go at once.
+fn many_at_once(folder: &Path) -> Vec<String> {
+    let built_in = Path::new(env!("CARGO_MANIFEST_DIR")).join("workflows/publish/bluesky.toml");
+    let built_in = std::fs::read_to_string(built_in).expect("it is there");
+    let changed = built_in.replace("account_slots = 1\n", "account_slots = 8\n");
+    assert_ne!(changed, built_in, "the built-in workflow serves one post at a time");
+    let publish = folder.join("workflows/publish");
+    std::fs::create_dir_all(&publish).expect("a folder");
+    std::fs::write(publish.join("bluesky.toml"), changed).expect("a file");
+    let workflows = folder.join("workflows");
+    vec![format!("workflows.dir={}", workflows.display())]
+}
+
+/// How often a method was called.
+fn count(calls: &[String], name: &str) -> usize {
+    calls.iter().filter(|call| call.as_str() == format!("com.atproto.{name}")).count()
+}
+
+#[test]
 fn a_session_that_is_over_is_renewed_once_and_one_that_was_ended_is_made_anew() {
     let Some(host) = host() else { return };
+    let _alone = host.alone();
     let wire = Proxy::start(&host.base);
     let Some(rig) = Rig::new(Some(&wire.base)) else { return };
-    let count = |calls: &[String], name: &str| {
-        calls.iter().filter(|call| call.as_str() == format!("com.atproto.{name}")).count()
-    };
     rig.publish(&rig.body("before", json!({})));
     assert_eq!(count(&wire.calls(), "server.refreshSession"), 0);
 

@@ -2,9 +2,9 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 
 const PUT_RECORD: &str = "com.atproto.repo.putRecord";
 
@@ -19,6 +19,9 @@ struct Wire {
     host: String,
     /// The methods called, in order.
     calls: Mutex<Vec<String>>,
+    called: Condvar,
+    /// How many calls of `putRecord` must have come before any goes on.
+    puts_together: AtomicUsize,
     /// Whether the answer to the next `putRecord` is kept from the server.
     armed: AtomicBool,
     hear: Mutex<Sender<()>>,
@@ -33,6 +36,8 @@ impl Proxy {
         let wire = Arc::new(Wire {
             host: host.strip_prefix("http://").expect("plain HTTP").to_owned(),
             calls: Mutex::default(),
+            called: Condvar::new(),
+            puts_together: AtomicUsize::new(0),
             armed: AtomicBool::new(false),
             hear: Mutex::new(hear),
         });
@@ -56,6 +61,13 @@ impl Proxy {
         let waited = self.heard.recv_timeout(crate::support::PATIENCE);
         waited.expect("the host answers a putRecord");
         self.wire.armed.store(false, Ordering::SeqCst);
+    }
+
+    /// From here on calls of `putRecord` wait for each other, and go on when so many have come: all
+    /// were made before any was answered.
+    pub fn gather_puts(&self, puts: usize) {
+        self.wire.calls.lock().expect("not poisoned").clear();
+        self.wire.puts_together.store(puts, Ordering::SeqCst);
     }
 
     /// The methods called since this was asked last.
@@ -83,13 +95,29 @@ impl Wire {
                 if method == PUT_RECORD && self.armed.load(Ordering::SeqCst) {
                     cut.store(true, Ordering::SeqCst);
                 }
-                self.calls.lock().expect("not poisoned").push(method);
+                self.note(method);
             }
             if to.write_all(&chunk[..read]).is_err() {
                 break;
             }
         }
         let _ = to.shutdown(Shutdown::Write);
+    }
+
+    /// Keeps the method of a call, and the call itself while it is to wait for others.
+    fn note(&self, method: String) {
+        let gathers = method == PUT_RECORD;
+        let mut calls = self.calls.lock().expect("not poisoned");
+        calls.push(method);
+        self.called.notify_all();
+        if gathers {
+            let puts = self.puts_together.load(Ordering::SeqCst);
+            let few = |calls: &mut Vec<String>| {
+                calls.iter().filter(|call| call.as_str() == PUT_RECORD).count() < puts
+            };
+            let waited = self.called.wait_timeout_while(calls, crate::support::PATIENCE, few);
+            drop(waited.expect("not poisoned"));
+        }
     }
 
     fn answer(&self, mut from: TcpStream, mut to: TcpStream, cut: &AtomicBool) {
