@@ -10,6 +10,7 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::Request;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper::header::{CONNECTION, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -114,7 +115,7 @@ impl Server {
         let words = Arc::clone(&self.words);
         let refusal: Refusal = Arc::new(move |status| words.raw_refusal(&reply::malformed(status)));
         let socket = Socket::new(stream, Arc::clone(&seat), patience, refusal);
-        let service = service(Arc::clone(&self.service), Arc::clone(&seat));
+        let service = service(Arc::clone(&self.service), Arc::clone(&seat), stop.clone());
         async move {
             // Header time is kept by `Socket`, which can tell a late header from an idle client.
             let served = http1::Builder::new()
@@ -191,12 +192,18 @@ async fn accept_failed(roster: &Roster, error: &std::io::Error) {
 fn service(
     service: Service,
     seat: Arc<Seat>,
+    stop: watch::Receiver<bool>,
 ) -> impl hyper::service::HttpService<Incoming, ResBody = Reported, Error = HangUp, Future: Send> {
     service_fn(move |request| {
         let turn = seat.begin();
         let answering = service(request);
+        let stop = stop.clone();
         async move {
-            let answer = answering.await?;
+            let mut answer = answering.await?;
+            // The connection may not have heard of the stop yet; its client shall, in any case.
+            if *stop.borrow() {
+                answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
             Ok::<_, HangUp>(answer.map(|body| Reported { body, _turn: turn }))
         }
     })
