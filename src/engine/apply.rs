@@ -221,7 +221,7 @@ impl Core {
 
     /// For a read-back: the addresses of other posts of ours on the same account that may have
     /// landed in the same span of time.
-    fn owned(&self, batch: &Batch, ix: TargetIx) -> Result<Vec<String>, StoreError> {
+    pub(super) fn owned(&self, batch: &Batch, ix: TargetIx) -> Result<Vec<String>, StoreError> {
         let Some(target) = batch.target(ix) else { return Ok(Vec::new()) };
         let probing =
             matches!(target.cursor, Cursor::Running(attempt) if attempt.errand == Errand::Probe);

@@ -4,7 +4,7 @@ use super::core::{Core, Teller, Waiting};
 use super::handle::{Input, Ticket};
 use super::interface::{Claim, EngineError, Report, Submission, Submitted, WriteError};
 use crate::machine::{self, Draft, DraftTarget, Refusal};
-use crate::model::{BatchId, Event, PostId, TargetIx};
+use crate::model::{BatchId, Code, Event, Fault, PostId, TargetIx, Verdict};
 use crate::store::{ClaimRecord, ClaimState, Key, PostPlace, Record, StoreError, Write};
 use crate::wire::Reply;
 
@@ -256,6 +256,7 @@ impl Core {
         report: Report,
     ) -> Result<(), StoreError> {
         let Report { verdict, exchange } = report;
+        let verdict = self.adopts_alone(batch, ix, verdict)?;
         let event = Event::Answered { ix, number, epoch, verdict, exchange };
         match self.apply(batch, vec![event], vec![])? {
             Ok(_) => {}
@@ -268,6 +269,33 @@ impl Core {
             }
         }
         Ok(())
+    }
+
+    /// A read-back that found a post which another of ours came to own meanwhile has found nothing
+    /// yet: it is read again, with that one left out. Two posts never share a landing.
+    fn adopts_alone(
+        &self,
+        id: BatchId,
+        ix: TargetIx,
+        verdict: Verdict,
+    ) -> Result<Verdict, StoreError> {
+        let Verdict::Done(output) = &verdict else { return Ok(verdict) };
+        let Some(uri) = output.receipt.as_ref().and_then(|receipt| receipt.uri.as_ref()) else {
+            return Ok(verdict);
+        };
+        // Nothing is owned but for a read-back, so a sending costs no look.
+        let owned = match self.load(id)? {
+            Some(batch) => self.owned(&batch, ix)?,
+            None => Vec::new(),
+        };
+        if !owned.contains(uri) {
+            return Ok(verdict);
+        }
+        let fault = Fault::new(Code::PlatformUnavailable, "the post found is another of ours")
+            .rule("target.publish.outcome_unknown")
+            .remedy("Nothing need be done: the account is read again.")
+            .retryable();
+        Ok(Verdict::Retry { fault, after: None })
     }
 
     fn write(
