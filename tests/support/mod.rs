@@ -240,7 +240,9 @@ pub fn after(span: Duration) {
 /// What landed on the sandbox, from the log that the platform's side keeps for itself.
 pub fn landings(data: &Path) -> Vec<Value> {
     let text = std::fs::read_to_string(data.join("sandbox/landings.log")).unwrap_or_default();
-    text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    // The last line may be half written; any other that cannot be read would hide a landing.
+    let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+    whole.lines().map(|line| serde_json::from_str(line).expect("a landing is JSON")).collect()
 }
 
 /// How often a post landed.
