@@ -341,7 +341,7 @@ fn an_operator_rules_on_what_is_held() {
 }
 
 #[test]
-fn a_header_that_never_ends_is_answered() {
+fn a_header_that_never_ends_is_survived() {
     let (_folder, server) = server();
     let host = server.base.strip_prefix("http://").expect("plain HTTP");
     let mut stream = TcpStream::connect(host).expect("it listens");
