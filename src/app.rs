@@ -34,6 +34,10 @@ use crate::wire::{self, Links};
 
 /// The store refused while the server ran; what is on disk holds, and the next start goes on.
 const EXIT_STORE: u8 = 70;
+/// The store cannot be opened: another process has it, or it does not hold.
+const EXIT_UNAVAILABLE: u8 = 69;
+/// A setting or a workflow definition does not hold.
+const EXIT_CONFIG: u8 = 78;
 /// Descriptors beside one a connection: the store's, the log's, media, calls to platforms.
 const DESCRIPTORS_BESIDE: u64 = 1_024;
 
@@ -84,8 +88,8 @@ pub enum AppError {
     Engine(String),
 }
 
-/// Runs the server until it is told to stop. Exit codes: 0 drained, 1 not started, 70 the store
-/// refused while it ran.
+/// Runs the server until it is told to stop. Exit codes: 0 drained, 1 not started, 69 the store
+/// cannot be opened, 70 the store refused while it ran, 78 a setting or a workflow does not hold.
 pub fn serve(options: ServeOptions) -> ExitCode {
     match start(&options) {
         Ok(()) => ExitCode::SUCCESS,
@@ -94,7 +98,13 @@ pub fn serve(options: ServeOptions) -> ExitCode {
             let _ = writeln!(std::io::stderr(), "fanfare: {error}");
             match error {
                 AppError::Engine(_) => ExitCode::from(EXIT_STORE),
-                _ => ExitCode::FAILURE,
+                AppError::Store(_) => ExitCode::from(EXIT_UNAVAILABLE),
+                AppError::Config(_) | AppError::Workflow(_) => ExitCode::from(EXIT_CONFIG),
+                AppError::File { .. }
+                | AppError::Listen { .. }
+                | AppError::Sandbox(_)
+                | AppError::System(_)
+                | AppError::Build(_) => ExitCode::FAILURE,
             }
         }
     }

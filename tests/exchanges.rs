@@ -420,3 +420,35 @@ fn removing_an_account_cancels_what_waits_for_it() {
     assert_eq!(now["platform"], "sandbox", "reads survive the account");
     assert_eq!(server.get("/v1/accounts").json()["data"], json!([]));
 }
+
+#[test]
+fn the_command_line_answers_by_its_exit_codes() {
+    let (folder, server) = server();
+    let code = |args: &[&str]| server.cli(args).status.code();
+    assert_eq!(code(&["keys", "list"]), Some(0));
+    assert_eq!(code(&["batch", "rule", "post_01M86HWAEW251QZNNZYHMS76DB", "failed"]), Some(3));
+    assert_eq!(code(&["accounts", "connect", "sandbox", "--name", "a b"]), Some(1));
+    assert_eq!(code(&["accounts", "connect", "sandbox", "--name", "second"]), Some(0));
+    assert_eq!(code(&["keys", "nothing"]), Some(2));
+    assert_eq!(code(&["keys", "list", "--set", "server.lisen=x"]), Some(78));
+    assert_eq!(code(&["serve", "--set", "server.lisen=x"]), Some(78));
+    assert_eq!(code(&["serve", "--listen", "127.0.0.1:0"]), Some(69), "the folder is taken");
+    assert_eq!(code(&["workflow", "check"]), Some(0));
+    assert_eq!(code(&["workflow", "list", "--json"]), Some(0));
+    let bad = folder.path().join("sandbox.toml");
+    std::fs::write(&bad, "platform = \"sandbox\"").expect("written");
+    let checked = server.cli(&["workflow", "check", bad.to_str().expect("a path")]);
+    assert_eq!(checked.status.code(), Some(4));
+    assert!(String::from_utf8_lossy(&checked.stderr).contains("sandbox.toml"));
+    let value = server
+        .post(r#"{"targets":[{"accountId":"00000000-0000-0000-0000-000000000000"}],"text":"x"}"#);
+    assert_eq!(value.status, 404);
+    let account = first_account(&server);
+    let body = json!({ "targets": [{ "accountId": account }], "text": "followed" }).to_string();
+    let batch = server.post(&body).json()["id"].as_str().expect("an id").to_owned();
+    let followed = server.cli(&["batch", "journal", &batch, "--follow", "--json"]);
+    assert!(followed.status.success() && !followed.stdout.is_empty(), "it ends with the batch");
+    let removed = server.cli(&["accounts", "remove", &account]);
+    assert!(removed.status.success());
+    assert_eq!(code(&["accounts", "remove", &account]), Some(3));
+}

@@ -26,8 +26,22 @@ impl Admission {
         post: &str,
         body: Bytes,
     ) -> Served {
+        let work = self.patched(caller, post, body.clone());
+        self.once(request, key, ("PATCH", post), &body, work).await
+    }
+
+    /// Does a change of a post once for its key: an equal key waits for the first and gets its
+    /// reply. The work has not begun before it is its turn.
+    async fn once(
+        &self,
+        request: &RequestId,
+        key: Option<&str>,
+        (method, post): (&str, &str),
+        body: &[u8],
+        work: impl Future<Output = Result<Reply, Fault>>,
+    ) -> Served {
         let route = format!("/v1/posts/{post}");
-        let keyed = match Self::keyed(key, ("PATCH", &route), &body) {
+        let keyed = match Self::keyed(key, (method, &route), body) {
             Ok(keyed) => keyed,
             Err(fault) => return self.plain(fault, request),
         };
@@ -40,7 +54,7 @@ impl Admission {
             Ok(Some(served)) => return served,
             Err(fault) => return self.plain(fault, request),
         }
-        let outcome = match self.patched(caller, post, body).await {
+        let outcome = match work.await {
             Ok(reply) => self.kept(reply, keyed.as_ref()).await,
             Err(fault) => Ok(self.failed(fault, keyed.as_ref(), request).await),
         };
@@ -160,25 +174,7 @@ impl Admission {
         key: Option<&str>,
         post: &str,
     ) -> Served {
-        let route = format!("/v1/posts/{post}");
-        let keyed = match Self::keyed(key, ("DELETE", &route), &[]) {
-            Ok(keyed) => keyed,
-            Err(fault) => return self.plain(fault, request),
-        };
-        let _pass = match &keyed {
-            Some(keyed) => Some(self.flights.enter(keyed.claim.id).await),
-            None => None,
-        };
-        match self.earlier(keyed.as_ref()).await {
-            Ok(None) => {}
-            Ok(Some(served)) => return served,
-            Err(fault) => return self.plain(fault, request),
-        }
-        let outcome = match self.canceled(caller, post).await {
-            Ok(reply) => self.kept(reply, keyed.as_ref()).await,
-            Err(fault) => Ok(self.failed(fault, keyed.as_ref(), request).await),
-        };
-        outcome.unwrap_or_else(|fault| self.plain(fault, request))
+        self.once(request, key, ("DELETE", post), &[], self.canceled(caller, post)).await
     }
 
     async fn canceled(&self, caller: &Caller, post: &str) -> Result<Reply, Fault> {

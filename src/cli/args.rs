@@ -19,13 +19,13 @@ otherwise they open the store themselves.
 
 Exit codes:
   0   done
-  1   refused: the message names the rule and the remedy
+  1   refused, or not started: the message names the rule and the remedy
   2   the command line is not well formed
   3   there is no such batch, post, key or account
   4   verify or check found something that does not hold
   69  the store cannot be opened, or the server cannot be asked
   70  the disk or the store failed; the server stops rather than run ahead of it
-  78  a setting is wrong";
+  78  a setting or a workflow definition is wrong";
 
 /// The program's command line.
 #[derive(Debug, Parser)]

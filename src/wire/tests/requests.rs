@@ -107,7 +107,9 @@ fn each_malformed_member_of_the_top_level_has_its_rule() {
 fn each_malformed_member_of_a_target_has_its_rule() {
     let image = |members: Value| {
         let mut item = json!({ "kind": "image" });
-        item.as_object_mut().expect("an object").extend(members.as_object().cloned().unwrap());
+        item.as_object_mut()
+            .expect("an object")
+            .extend(members.as_object().cloned().expect("an object"));
         json!([item])
     };
     let url = "https://e.org/a";
