@@ -393,6 +393,7 @@ mod tests {
             ("FANFARE_SERVER_HEADER_TIMEOUT_MS", "2"),
             ("PATH", "/bin"),
             ("FANFARE_SECRET_KEY", "not a key of the file"),
+            ("FANFARE_APP_PASSWORD", "nor this"),
         ];
         let config = load(file, &env, &[("server.connections_max", "3")]).expect("settings");
         assert_eq!(config.server.connections_max, 3);

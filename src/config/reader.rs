@@ -9,7 +9,7 @@ use super::ConfigError;
 /// What every variable of ours begins with.
 const ENV_PREFIX: &str = "FANFARE_";
 /// Variables of ours that are no keys: the place of the file, and a secret that must stand in none.
-const ENV_OTHERS: [&str; 2] = ["FANFARE_CONFIG", "FANFARE_SECRET_KEY"];
+const ENV_OTHERS: [&str; 3] = ["FANFARE_CONFIG", "FANFARE_SECRET_KEY", "FANFARE_APP_PASSWORD"];
 
 /// The three sources, and the keys asked for so far.
 #[derive(Debug)]

@@ -144,6 +144,39 @@ fn bytes_below(folder: &Path) -> Vec<u8> {
 }
 
 #[test]
+fn the_command_line_connects_with_and_without_a_server() {
+    let Some(host) = host() else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().join("data");
+    let connect = |identifier: &str, password: &str| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_fanfare"));
+        command.args(["accounts", "connect", "bluesky", "--identifier", identifier, "--json"]);
+        command.args(["--pds-url", &host.base, "--set", SETTINGS[0], "--data-dir"]).arg(&data);
+        // As the README says: the password is given in the environment.
+        command.env("FANFARE_APP_PASSWORD", password).current_dir(folder.path());
+        command.output().expect("the binary is built")
+    };
+    let told = |output: &std::process::Output| -> Value {
+        serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)))
+    };
+    let (ada, grace) = (&host.ada, &host.grace);
+    let offline = told(&connect(&ada.handle, &ada.app_password));
+    assert_eq!(
+        (&offline["platformAccountId"], &offline["created"]),
+        (&json!(ada.did), &json!(true))
+    );
+    let server = start(&data, SETTINGS);
+    let again = told(&connect(&ada.handle, &ada.app_password));
+    assert_eq!((&again["id"], &again["created"]), (&offline["id"], &json!(false)));
+    assert_eq!(told(&connect(&grace.handle, &grace.app_password))["created"], true);
+    let refused = connect(&ada.handle, "abcd-efgh-ijkl-mnop");
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("app password"));
+    assert_eq!(server.get("/v1/accounts").json()["data"].as_array().map(Vec::len), Some(3));
+}
+
+#[test]
 fn links_mentions_and_tags_point_at_the_right_bytes() {
     let Some(rig) = Rig::new(None) else { return };
     let (grace, link) = (&rig.host.grace, "https://example.com/a?b=c");
