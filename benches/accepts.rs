@@ -86,6 +86,7 @@ impl House {
         Submission {
             request_id: RequestId::from_caller("bench").expect("well formed"),
             key: KeyId::from_raw(1),
+            test: false,
             claim: None,
             scheduled_at: Some(at),
             contents: vec![Content {

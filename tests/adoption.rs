@@ -94,6 +94,7 @@ fn one_landing_is_never_adopted_twice() {
     let submission = || Submission {
         request_id: RequestId::from_caller("r").expect("well formed"),
         key: KeyId::from_raw(1),
+        test: false,
         claim: None,
         scheduled_at: None,
         contents: vec![Content { text: "same".to_owned(), ..Content::default() }],

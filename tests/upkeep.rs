@@ -50,6 +50,7 @@ fn submission(n: u8, definition: Digest, scheduled_at: Option<Timestamp>) -> Sub
     Submission {
         request_id: RequestId::from_caller("r").expect("well formed"),
         key: KeyId::from_raw(1),
+        test: false,
         claim: Some(claim(n)),
         scheduled_at,
         contents: vec![Content { text: "x".to_owned(), ..Content::default() }],

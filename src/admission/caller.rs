@@ -10,6 +10,13 @@ pub struct Caller {
     pub key: ApiKey,
 }
 
+impl Caller {
+    /// Whether the key is a test key: what it publishes reaches no platform.
+    pub fn is_test(&self) -> bool {
+        self.key.prefix == KeyPrefix::Test
+    }
+}
+
 /// The caller of an `Authorization` header.
 ///
 /// # Errors

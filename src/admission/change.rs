@@ -8,10 +8,10 @@ use super::caller::Caller;
 use super::claims::Served;
 use super::create::{Admission, Inline, media_item, too_soon};
 use super::faults::{self, conflict};
-use crate::engine::{Change, ChangeError, Changed};
+use crate::engine::{Asking, Change, ChangeError, Changed, Submitted};
 use crate::model::{Batch, CancelReason, Code, Content, Fault, PostId, RequestId, TargetIx};
 use crate::preflight;
-use crate::wire::{self, PatchRequest, Reply, RequestSource};
+use crate::wire::{self, PatchRequest, RequestSource};
 
 /// How often an edit that another edit overtook is made again on what that one left.
 const EDITS_MAX: usize = 5;
@@ -26,52 +26,30 @@ impl Admission {
         post: &str,
         body: Bytes,
     ) -> Served {
-        let work = self.patched(caller, post, body.clone());
-        self.once(request, key, ("PATCH", post), &body, work).await
-    }
-
-    /// Does a change of a post once for its key: an equal key waits for the first and gets its
-    /// reply. The work has not begun before it is its turn.
-    async fn once(
-        &self,
-        request: &RequestId,
-        key: Option<&str>,
-        (method, post): (&str, &str),
-        body: &[u8],
-        work: impl Future<Output = Result<Reply, Fault>>,
-    ) -> Served {
         let route = format!("/v1/posts/{post}");
-        let keyed = match Self::keyed(key, (method, &route), body) {
-            Ok(keyed) => keyed,
-            Err(fault) => return self.plain(fault, request),
+        let work = async |claim| {
+            let asking = Asking { request: Some(request.clone()), claim, warnings: Vec::new() };
+            self.patched(caller, post, body.clone(), asking).await
         };
-        let _pass = match &keyed {
-            Some(keyed) => Some(self.flights.enter(keyed.claim.id).await),
-            None => None,
-        };
-        match self.earlier(keyed.as_ref()).await {
-            Ok(None) => {}
-            Ok(Some(served)) => return served,
-            Err(fault) => return self.plain(fault, request),
-        }
-        let outcome = match work.await {
-            Ok(reply) => self.kept(reply, keyed.as_ref()).await,
-            Err(fault) => Ok(self.failed(fault, keyed.as_ref(), request).await),
-        };
-        outcome.unwrap_or_else(|fault| self.plain(fault, request))
+        self.once(request, key, ("PATCH", &route), &body, work).await
     }
 
-    async fn patched(&self, caller: &Caller, post: &str, body: Bytes) -> Result<Reply, Fault> {
+    async fn patched(
+        &self,
+        caller: &Caller,
+        post: &str,
+        body: Bytes,
+        asking: Asking,
+    ) -> Result<Submitted, Fault> {
         let patch = self.off(move |_| wire::parse_patch(&body)).await?;
+        let asking = Asking { warnings: patch.warnings.clone(), ..asking };
         let patch = Arc::new(patch);
         for _ in 0..EDITS_MAX {
             let (caller, wanted, edit) = (caller.clone(), post.to_owned(), Arc::clone(&patch));
             let planned = self.off(move |this| this.plan(&caller, &wanted, &edit)).await?;
             let (id, change) = planned;
-            match self.options.engine.change(id, change).await {
-                Ok(changed) => {
-                    return self.off(move |this| this.changed(changed, &patch)).await;
-                }
+            match self.options.engine.change(id, change, asking.clone()).await {
+                Ok(changed) => return Ok(submitted(changed)),
                 Err(ChangeError::Raced) => {}
                 Err(problem) => return Err(refused(&problem, post)),
             }
@@ -91,9 +69,9 @@ impl Admission {
         post: &str,
         patch: &PatchRequest,
     ) -> Result<(PostId, Change), Fault> {
-        let (id, batch, ix) = self.post(caller, post)?;
+        let (id, batch, ix) = self.changeable(caller, post)?;
         let target = batch.target(ix).ok_or_else(|| faults::no_post(post))?;
-        let status = wire::post_status(target, batch.scheduled_at.is_some());
+        let status = wire::post_status(target);
         if status != "queued" {
             return Err(wrong_status(status));
         }
@@ -105,18 +83,6 @@ impl Admission {
         }
         let content = self.edited(patch, &batch, ix)?.map(|content| (target.content, content));
         Ok((id, Change::Patch { due: patch.scheduled_at, content }))
-    }
-
-    /// The post after a change, with the remarks on the request that made it.
-    fn changed(&self, changed: Changed, patch: &PatchRequest) -> Result<Reply, Fault> {
-        let account = self.account_of(&changed.batch, changed.ix)?;
-        let mut batch = Batch::clone(&changed.batch);
-        if let Some(target) = batch.targets.get_mut(usize::from(changed.ix.0)) {
-            Arc::make_mut(target).warnings.extend_from_slice(&patch.warnings);
-        }
-        let links = &self.options.links;
-        let body = wire::post_body(&batch, changed.ix, account.as_ref(), None, links);
-        Ok(Reply { status: 200, body })
     }
 
     /// The content after the edit, checked whole; `None` when only the time changes.
@@ -155,7 +121,7 @@ impl Admission {
             content.media =
                 media.iter().map(|one| media_item(one, &mut Inline::default())).collect();
         }
-        self.uploads(&content)?;
+        self.uploads(&content, target.profile)?;
         let broken = preflight::shape(target.platform, &content);
         match broken.first() {
             Some(first) => {
@@ -174,17 +140,31 @@ impl Admission {
         key: Option<&str>,
         post: &str,
     ) -> Served {
-        self.once(request, key, ("DELETE", post), &[], self.canceled(caller, post)).await
+        let route = format!("/v1/posts/{post}");
+        let work = async |claim| {
+            let asking = Asking { request: Some(request.clone()), claim, warnings: Vec::new() };
+            let (caller, wanted) = (caller.clone(), post.to_owned());
+            let found = self.off(move |this| this.changeable(&caller, &wanted)).await?;
+            let change = Change::Cancel { reason: CancelReason::Requested };
+            let changed = self.options.engine.change(found.0, change, asking).await;
+            changed.map(submitted).map_err(|problem| refused(&problem, post))
+        };
+        self.once(request, key, ("DELETE", &route), &[], work).await
     }
 
-    async fn canceled(&self, caller: &Caller, post: &str) -> Result<Reply, Fault> {
-        let (caller, wanted) = (caller.clone(), post.to_owned());
-        let id = self.off(move |this| this.post(&caller, &wanted).map(|(id, _, _)| id)).await?;
-        let change = Change::Cancel { reason: CancelReason::Requested };
-        match self.options.engine.change(id, change).await {
-            Ok(_) => Ok(Reply { status: 200, body: wire::cancel_body(id) }),
-            Err(problem) => Err(refused(&problem, post)),
+    /// The post of an id, if this caller may change it: a test key changes no live post.
+    pub(super) fn changeable(
+        &self,
+        caller: &Caller,
+        id: &str,
+    ) -> Result<(PostId, Arc<Batch>, TargetIx), Fault> {
+        let found = self.post(caller, id)?;
+        if caller.is_test() && !found.1.test {
+            return Err(faults::no_post(id)
+                .rule("api_key.environment_scope")
+                .remedy("A test key may read live posts and change none: use a live key."));
         }
+        Ok(found)
     }
 
     /// The post of an id, if this caller may know of it.
@@ -205,6 +185,11 @@ impl Admission {
     }
 }
 
+/// What the engine answered to a change.
+pub(super) fn submitted(changed: Changed) -> Submitted {
+    Submitted { reply: changed.reply, replayed: changed.replayed }
+}
+
 fn wrong_status(status: &str) -> Fault {
     conflict(
         "post.status",
@@ -213,7 +198,7 @@ fn wrong_status(status: &str) -> Fault {
     )
 }
 
-fn refused(problem: &ChangeError, post: &str) -> Fault {
+pub(super) fn refused(problem: &ChangeError, post: &str) -> Fault {
     match problem {
         ChangeError::Unknown => faults::no_post(post),
         ChangeError::Status { status } => wrong_status(status),
@@ -224,6 +209,8 @@ fn refused(problem: &ChangeError, post: &str) -> Fault {
         ),
         ChangeError::TooSoon => too_soon("the new time"),
         ChangeError::Raced => wrong_status("being changed by another request"),
+        // Only a retry can be, and it says so itself.
+        ChangeError::Doubtful => wrong_status("possibly live"),
         ChangeError::Engine(problem) => faults::engine(problem),
     }
 }

@@ -56,6 +56,35 @@ impl Admission {
         }
     }
 
+    /// Does something once for its key: an equal key waits for the first and gets its reply. The
+    /// work keeps its own reply, in the commit of what it does.
+    pub(super) async fn once(
+        &self,
+        request: &RequestId,
+        key: Option<&str>,
+        route: (&str, &str),
+        body: &[u8],
+        work: impl AsyncFnOnce(Option<Claim>) -> Result<Submitted, Fault>,
+    ) -> Served {
+        let keyed = match Self::keyed(key, route, body) {
+            Ok(keyed) => keyed,
+            Err(fault) => return self.plain(fault, request),
+        };
+        let _pass = match &keyed {
+            Some(keyed) => Some(self.flights.enter(keyed.claim.id).await),
+            None => None,
+        };
+        match self.earlier(keyed.as_ref()).await {
+            Ok(None) => {}
+            Ok(Some(served)) => return served,
+            Err(fault) => return self.plain(fault, request),
+        }
+        match work(keyed.as_ref().map(|keyed| keyed.claim)).await {
+            Ok(submitted) => answered(submitted, keyed.as_ref()),
+            Err(fault) => self.failed(fault, keyed.as_ref(), request).await,
+        }
+    }
+
     /// A reply that made no batch, kept under its key.
     pub(super) async fn kept(&self, reply: Reply, keyed: Option<&Keyed>) -> Result<Served, Fault> {
         let Some(keyed) = keyed else { return Ok(unkept(reply)) };

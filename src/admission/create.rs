@@ -12,10 +12,10 @@ use super::flights::Flights;
 use super::resolve::{self, Resolved};
 use crate::engine::{Handle, NewTarget, Submission};
 use crate::model::{
-    Account, AccountId, Code, Content, ContentIx, Digest, Fault, MediaId, MediaItem, MediaSource,
-    Now, ProfileId, RequestId, SCHEDULE_LEAD_MAX, SCHEDULE_LEAD_MIN, SendOutcome, Timestamp,
+    Account, AccountId, Code, Content, ContentIx, Digest, Fault, MediaItem, MediaSource, Now,
+    ProfileId, RequestId, SCHEDULE_LEAD_MAX, SCHEDULE_LEAD_MIN, SendOutcome, Timestamp,
 };
-use crate::platforms::Registry;
+use crate::platforms::{self, Registry};
 use crate::preflight;
 use crate::store::{Key, Order, Record, Store};
 use crate::wire::{self, CreateRequest, Links, RequestMedia, RequestSource};
@@ -39,8 +39,6 @@ pub struct AdmissionOptions {
     pub links: Links,
     /// The clock.
     pub now: Now,
-    /// Whether an upload of this id exists.
-    pub media_known: Arc<dyn Fn(&MediaId) -> bool + Send + Sync>,
 }
 
 /// Decides whether requests may come in.
@@ -141,8 +139,8 @@ impl Admission {
         K: Fn(Vec<u8>) -> F,
         F: Future<Output = Result<Digest, Fault>>,
     {
-        let scope = caller.key.profile;
-        let draft = self.off(move |this| this.draft(&body, scope)).await?;
+        let asking = caller.clone();
+        let draft = self.off(move |this| this.draft(&body, &asking)).await?;
         let mut kept: Vec<Digest> = Vec::new();
         for (bytes, digest) in draft.inline.0 {
             if !kept.contains(&digest) {
@@ -153,6 +151,7 @@ impl Admission {
         Ok(Submission {
             request_id: request.clone(),
             key: caller.key.id,
+            test: caller.is_test(),
             claim: keyed.map(|keyed| keyed.claim),
             scheduled_at: draft.scheduled_at,
             contents: draft.contents,
@@ -161,19 +160,26 @@ impl Admission {
     }
 
     /// Everything that can be decided before anything is kept.
-    fn draft(&self, body: &[u8], scope: Option<ProfileId>) -> Result<Draft, Fault> {
+    fn draft(&self, body: &[u8], caller: &Caller) -> Result<Draft, Fault> {
         let asked = wire::parse_create(body)?;
         let accounts = self.accounts_for(&asked)?;
-        let resolved = resolve::resolve(&accounts, &asked, scope)?;
+        let resolved = resolve::resolve(&accounts, &asked, caller.key.profile)?;
         let mut inline = Inline::default();
         let said: Vec<Content> = resolved.iter().map(|one| content(one, &mut inline)).collect();
-        self.check(&resolved, &said)?;
-        asked.scheduled_at.map_or(Ok(()), |at| self.window(at))?;
+        check(&resolved, &said)?;
+        if let Some(at) = asked.scheduled_at {
+            self.window(at)?;
+            // An immediate post that names a wrong upload fails alone; a scheduled one would fail
+            // only when nobody looks.
+            for (one, content) in resolved.iter().zip(&said) {
+                self.uploads(content, one.account.profile)?;
+            }
+        }
         let mut contents: Vec<Content> = Vec::new();
         let mut targets = Vec::with_capacity(resolved.len());
         for (one, said) in resolved.iter().zip(said) {
             let place = contents.iter().position(|known| *known == said).unwrap_or(contents.len());
-            targets.push(self.target(one, &said, place)?);
+            targets.push(self.target(one, &said, place, caller.is_test())?);
             if place == contents.len() {
                 contents.push(said);
             }
@@ -186,10 +192,12 @@ impl Admission {
         one: &Resolved<'_>,
         content: &Content,
         place: usize,
+        test: bool,
     ) -> Result<NewTarget, Fault> {
         let platform = one.account.platform;
         let codec = self.options.registry.get(&platform).ok_or_else(|| not_enabled(one.account))?;
-        let definition = self.options.catalog.current(codec.workflow(content));
+        let workflow = if test { platforms::REHEARSAL } else { codec.workflow(content) };
+        let definition = self.options.catalog.current(workflow);
         let definition = definition.ok_or_else(|| not_enabled(one.account))?;
         Ok(NewTarget {
             account: one.account.id,
@@ -201,36 +209,14 @@ impl Admission {
         })
     }
 
-    /// Everything the request alone can break, for all targets, before anything is stored.
-    fn check(&self, resolved: &[Resolved<'_>], contents: &[Content]) -> Result<(), Fault> {
-        for (ix, (one, content)) in resolved.iter().zip(contents).enumerate() {
-            self.uploads(content)?;
-            let twin =
-                resolved.iter().zip(contents).take(ix).position(|(other, said)| {
-                    other.account.id == one.account.id && said == content
-                });
-            if let Some(twin) = twin {
-                return Err(duplicate(twin, ix, one.account.id));
-            }
-        }
-        for (ix, (one, content)) in resolved.iter().zip(contents).enumerate() {
-            let broken = preflight::shape(one.account.platform, content);
-            if let Some(first) = broken.first() {
-                let all = preflight::violations_json(ix, &broken);
-                return Err(first.clone().response(all));
-            }
-        }
-        Ok(())
-    }
-
-    pub(super) fn uploads(&self, content: &Content) -> Result<(), Fault> {
+    /// Whether every upload that a content names is there for its account's profile.
+    pub(super) fn uploads(&self, content: &Content, profile: ProfileId) -> Result<(), Fault> {
         for item in &content.media {
-            if let MediaSource::Upload(id) = &item.source
-                && !(self.options.media_known)(id)
-            {
-                return Err(Fault::new(Code::NotFound, format!("there is no upload {id}"))
-                    .rule("media.unknown")
-                    .remedy("Send the file inline as bytesBase64, or by a public url."));
+            let MediaSource::Upload(id) = &item.source else { continue };
+            let found = self.options.store.get(&Key::Media(*id));
+            match found.map_err(|problem| faults::unreadable(&problem))? {
+                Some(Record::Media(object)) if object.profile == profile => {}
+                _ => return Err(faults::no_upload(id)),
             }
         }
         Ok(())
@@ -291,6 +277,28 @@ impl Admission {
     }
 }
 
+/// Everything the request alone can break, for all targets, before anything is stored.
+fn check(resolved: &[Resolved<'_>], contents: &[Content]) -> Result<(), Fault> {
+    for (ix, (one, content)) in resolved.iter().zip(contents).enumerate() {
+        let twin = resolved
+            .iter()
+            .zip(contents)
+            .take(ix)
+            .position(|(other, said)| other.account.id == one.account.id && said == content);
+        if let Some(twin) = twin {
+            return Err(duplicate(twin, ix, one.account.id));
+        }
+    }
+    for (ix, (one, content)) in resolved.iter().zip(contents).enumerate() {
+        let broken = preflight::shape(one.account.platform, content);
+        if let Some(first) = broken.first() {
+            let all = preflight::violations_json(ix, &broken);
+            return Err(first.clone().response(all));
+        }
+    }
+    Ok(())
+}
+
 /// The content of a target; inline bytes by the digest they will be kept under.
 fn content(one: &Resolved<'_>, inline: &mut Inline) -> Content {
     Content {
@@ -307,7 +315,7 @@ pub(super) fn media_item(media: &RequestMedia, inline: &mut Inline) -> MediaItem
         kind: media.kind,
         alt_text: media.alt_text.clone(),
         source: match &media.source {
-            RequestSource::Upload(id) => MediaSource::Upload(id.clone()),
+            RequestSource::Upload(id) => MediaSource::Upload(*id),
             RequestSource::Url(url) => MediaSource::Url(url.clone()),
             RequestSource::Inline(bytes) => MediaSource::Inline(inline.digest(bytes)),
         },

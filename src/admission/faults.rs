@@ -1,7 +1,7 @@
 //! The faults that admission finds.
 
 use crate::engine::EngineError;
-use crate::model::{Code, Fault, IDEMPOTENCY_KEY_CHARS_MAX, SendOutcome};
+use crate::model::{Code, Fault, IDEMPOTENCY_KEY_CHARS_MAX, MediaId, SendOutcome};
 
 /// A record that cannot be read.
 pub(super) fn unreadable(problem: &dyn std::fmt::Display) -> Fault {
@@ -44,9 +44,10 @@ pub(super) fn submit(problem: &EngineError, keyed: bool) -> Fault {
                 )
             }
         }
-        EngineError::Full | EngineError::TooLarge(_) | EngineError::Refused(_) => {
-            unsent(engine(problem))
-        }
+        EngineError::Full
+        | EngineError::TooLarge(_)
+        | EngineError::NoUpload(_)
+        | EngineError::Refused(_) => unsent(engine(problem)),
         EngineError::Mismatch | EngineError::InProgress => engine(problem),
     }
 }
@@ -82,6 +83,7 @@ pub(super) fn engine(problem: &EngineError) -> Fault {
             .remedy("Shorten the texts, or split the request into several.")
             .outcome(SendOutcome::NotSent)
             .status(413),
+        EngineError::NoUpload(id) => no_upload(id),
         EngineError::Refused(why) => {
             tracing::error!(%why, "the engine refused a request");
             Fault::new(Code::InternalError, "the request could not be made into a batch")
@@ -89,6 +91,14 @@ pub(super) fn engine(problem: &EngineError) -> Fault {
                 .remedy("Please report this with the request id.")
         }
     }
+}
+
+/// An upload that is not there, or not for this account's profile.
+pub(super) fn no_upload(id: &MediaId) -> Fault {
+    let message = format!("there is no upload {id} in the account's profile");
+    Fault::new(Code::ValidationFailed, message)
+        .rule("media.unknown")
+        .remedy("GET /v1/media lists the uploads; POST /v1/media makes one.")
 }
 
 /// An idempotency key that is too long.

@@ -14,6 +14,7 @@ mod flights;
 mod resolve;
 mod create;
 mod change;
+mod retry;
 mod read;
 mod faults;
 

@@ -81,10 +81,10 @@ pub(super) fn build(ground: Ground<'_>) -> Result<House, AppError> {
         media: Arc::clone(&media),
         registry: Arc::clone(&registry),
         catalog: Arc::clone(&catalog),
+        links: links.clone(),
         now: Arc::clone(&clocks.now),
     });
     let stopped = super::start_engine(core, mailbox, &engine, courier.into_carry(), clocks)?;
-    let uploads = Arc::clone(&media);
     let admission = Arc::new(Admission::new(AdmissionOptions {
         store: Arc::clone(&store),
         engine: engine.clone(),
@@ -92,7 +92,6 @@ pub(super) fn build(ground: Ground<'_>) -> Result<House, AppError> {
         registry,
         links: links.clone(),
         now: Arc::clone(&clocks.now),
-        media_known: Arc::new(move |id| uploads.knows(id)),
     }));
     let control = Arc::new(Control {
         store: Arc::clone(&store),

@@ -8,7 +8,7 @@ use super::batches;
 use super::request::{Answer, Request};
 use super::verify::verify;
 use crate::accounts::{Accounts, ConnectBluesky, Connected};
-use crate::engine::{Change, ChangeError, Handle};
+use crate::engine::{Asking, Change, ChangeError, Handle};
 use crate::model::{
     AccountId, ApiKey, Code, Dice, Fault, KeyId, KeyPrefix, Now, Platform, PostId, RequestId,
     Ruling, Scope, Secret,
@@ -198,7 +198,7 @@ impl Control {
                     .remedy("Rule `published` or `failed`."));
             }
         };
-        match self.engine.change(id, Change::Rule { ruling }).await {
+        match self.engine.change(id, Change::Rule { ruling }, Asking::default()).await {
             Ok(changed) => Ok(batches::show(&changed.batch, &self.catalog)),
             Err(ChangeError::Unknown) => Err(unknown("post", post)),
             Err(ChangeError::Engine(problem)) => Err(busy(&problem)),

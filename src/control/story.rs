@@ -66,6 +66,7 @@ fn name_of(event: &Event) -> (&'static str, Option<TargetIx>) {
         Event::Edited { ix, .. } => ("edited", Some(*ix)),
         Event::Canceled { ix, .. } => ("canceled", Some(*ix)),
         Event::Ruled { ix, .. } => ("ruled", Some(*ix)),
+        Event::Retried { ix, .. } => ("retried", Some(*ix)),
     }
 }
 
@@ -85,8 +86,14 @@ fn detail(event: &Event, out: &mut Map<String, Value>) {
                 out.insert("exchange".into(), exchange_of(exchange));
             }
         }
-        Event::Rescheduled { due, .. } => {
+        Event::Rescheduled { due, request, .. } | Event::Retried { due, request, .. } => {
             out.insert("due".into(), json!(due.to_string()));
+            if let Some(request) = request {
+                out.insert("requestId".into(), json!(request.as_str()));
+            }
+            if let Event::Retried { force: true, .. } = event {
+                out.insert("force".into(), json!(true));
+            }
         }
         Event::Canceled { reason, .. } => {
             let reason = match reason {

@@ -12,10 +12,11 @@ use crate::model::{
     Target, Verdict,
 };
 use crate::platforms::{
-    self, Access, Answer, Body, Context, MediaFacts, Platform, Prepared, Registry, Request,
-    SNAPSHOT,
+    self, Access, Answer, Body, Context, MediaFacts, Platform, Prepared, Registry, Rehearsal,
+    Request, SNAPSHOT,
 };
 use crate::upstream::Upstream;
+use crate::wire::Links;
 use crate::workflow::{Catalog, Definition, Step};
 
 /// What the courier is built from.
@@ -31,6 +32,8 @@ pub struct CourierOptions {
     pub registry: Arc<Registry>,
     /// The definitions.
     pub catalog: Arc<Catalog>,
+    /// Where the posts of test keys are shown.
+    pub links: Links,
     /// The clock.
     pub now: Now,
 }
@@ -53,8 +56,9 @@ struct Job<'a> {
     attempt: Attempt,
     definition: &'a Definition,
     step: &'a Step,
-    codec: &'a dyn Platform,
+    codec: Arc<dyn Platform>,
     content: &'a Content,
+    test: bool,
 }
 
 impl Courier {
@@ -133,21 +137,29 @@ impl Courier {
         let target = call.batch.target(call.ix)?;
         let Cursor::Running(attempt) = target.cursor else { return None };
         let definition = self.options.catalog.get(&target.definition)?;
+        let real = self.options.registry.get(&target.platform)?;
+        let codec: Arc<dyn Platform> = if call.batch.test {
+            Arc::new(Rehearsal::of(Arc::clone(real)))
+        } else {
+            Arc::clone(real)
+        };
         Some(Job {
             target,
             attempt,
             definition,
             step: definition.step(attempt.step)?,
-            codec: self.options.registry.get(&target.platform)?.as_ref(),
+            codec,
             content: call.batch.content_of(target),
+            test: call.batch.test,
         })
     }
 
     async fn access(&self, job: &Job<'_>) -> Result<Access, AccessError> {
-        if job.step.name == SNAPSHOT {
-            // Getting hold of bytes needs no account.
+        if job.step.name == SNAPSHOT || job.test {
+            // Getting hold of bytes needs no account, and a rehearsal speaks to nobody.
             let token = crate::model::Secret::new("");
-            let (base_url, platform_account_id) = (String::new(), String::new());
+            let base_url = self.options.links.base.clone();
+            let platform_account_id = String::new();
             return Ok(Access { base_url, platform_account_id, token });
         }
         let refused = job.target.step_reauths > 0;

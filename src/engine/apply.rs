@@ -1,14 +1,16 @@
 //! How an event becomes a commit: the machine's answer, the journal entry, the timer, the indexes
 //! and the idempotency record, all in one.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::core::{Core, Release};
-use super::interface::{Call, Submitted};
+use super::interface::{Call, NewNotice, Submitted};
 use super::lanes::Waiter;
-use crate::machine::{self, Effects, Refusal};
+use crate::machine::{self, Effects, Refusal, Tidings};
 use crate::model::{
-    Batch, BatchId, Cursor, Errand, Event, JournalEntry, Target, TargetIx, Timestamp,
+    Batch, BatchId, Cursor, Errand, Event, JournalEntry, MediaId, MediaSource, RequestId, Target,
+    TargetIx, Timestamp,
 };
 use crate::store::{
     ClaimRecord, ClaimState, Key, Order, ParkRecord, Record, StoreError, TimerRecord, Write,
@@ -39,32 +41,59 @@ impl Core {
         events: Vec<Event>,
         extra: Vec<Write>,
     ) -> Result<Result<Arc<Batch>, Refusal>, StoreError> {
+        match self.plan(id, events)? {
+            Ok(plan) => self.carry_through(plan, extra, None).map(Ok),
+            Err(refusal) => Ok(Err(refusal)),
+        }
+    }
+
+    /// What events make of a batch. Nothing has happened yet.
+    pub(super) fn plan(
+        &mut self,
+        id: BatchId,
+        events: Vec<Event>,
+    ) -> Result<Result<Plan, Refusal>, StoreError> {
         let old = self.load(id)?;
         let mut batch = old.clone();
-        let mut writes = extra;
-        let mut all = Vec::with_capacity(events.len());
+        let mut entries = Vec::with_capacity(events.len());
+        let mut effects = Vec::with_capacity(events.len());
         for event in events {
             let stamp = self.stamp();
             match machine::transition(batch.as_deref(), &stamp, &event, &self.catalog) {
                 Err(refusal) => return Ok(Err(refusal)),
-                Ok((next, effects)) => {
+                Ok((next, effect)) => {
                     let n = next.entries - 1;
                     let entry = JournalEntry { batch: id, n, stamp, event };
-                    writes.push(Write::Put(Key::Entry(id, n), Record::Entry(Box::new(entry))));
+                    entries.push(Write::Put(Key::Entry(id, n), Record::Entry(Box::new(entry))));
                     batch = Some(Arc::new(next));
-                    all.push(effects);
+                    effects.push(effect);
                 }
             }
         }
         let Some(batch) = batch else { return Ok(Err(Refusal::NoBatch)) };
-        writes.extend(batch_writes(old.as_deref(), &batch));
-        self.timer_writes(old.as_deref(), &batch, &mut writes);
-        self.effect_writes(&batch, &all, &mut writes)?;
+        Ok(Ok(Plan { old, batch, entries, effects }))
+    }
+
+    /// Makes a plan happen, with `extra` writes beside, in one commit. `request` asked for it.
+    pub(super) fn carry_through(
+        &mut self,
+        plan: Plan,
+        extra: Vec<Write>,
+        request: Option<&RequestId>,
+    ) -> Result<Arc<Batch>, StoreError> {
+        let Plan { old, batch, entries, effects } = plan;
+        let old = old.as_deref();
+        let mut writes = extra;
+        writes.extend(entries);
+        writes.extend(batch_writes(old, &batch));
+        self.timer_writes(old, &batch, &mut writes);
+        upload_writes(old, &batch, &mut writes);
+        self.effect_writes(&batch, &effects, request, &mut writes)?;
         self.store.commit(self.epoch, &writes)?;
         self.dirty = true;
-        self.remember(old.as_deref(), &batch)?;
-        self.follow_effects(&batch, &all)?;
-        Ok(Ok(batch))
+        self.remember(old, &batch)?;
+        self.follow_effects(&batch, &effects)?;
+        Ok(batch)
     }
 
     fn timer_writes(&self, old: Option<&Batch>, new: &Batch, writes: &mut Vec<Write>) {
@@ -86,9 +115,13 @@ impl Core {
         &mut self,
         batch: &Arc<Batch>,
         effects: &[Effects],
+        request: Option<&RequestId>,
         writes: &mut Vec<Write>,
     ) -> Result<(), StoreError> {
         for effect in effects {
+            for (ix, tidings) in &effect.tidings {
+                writes.extend(self.told(batch, *ix, tidings, request));
+            }
             if let Some((account, until)) = effect.park {
                 let record = Record::Park(ParkRecord { until });
                 writes.push(Write::Put(Key::Park(account), record));
@@ -101,6 +134,22 @@ impl Core {
             }
         }
         Ok(())
+    }
+
+    /// The notice of what is told of a post. Without a request that asked right now, it is put down
+    /// to the one that gave the post its time.
+    fn told(
+        &mut self,
+        batch: &Batch,
+        ix: TargetIx,
+        tidings: &Tidings,
+        request: Option<&RequestId>,
+    ) -> Option<Write> {
+        let links = &self.options.links;
+        let (kind, data) = wire::post_notice(batch, ix, tidings, self.moment.at, links)?;
+        let timed_by = batch.target(ix).and_then(|target| target.timed_by.as_ref());
+        let request = request.or(timed_by).unwrap_or(&batch.request_id).clone();
+        Some(self.notice(NewNotice { kind, request: Some(request), data }))
     }
 
     /// Decides the answer of the creating request: rendered once, kept under its claim, told to
@@ -250,6 +299,38 @@ impl Core {
         gather(batch);
         Ok(owned)
     }
+}
+
+/// What events make of a batch, before it happens.
+pub(super) struct Plan {
+    old: Option<Arc<Batch>>,
+    /// The batch as it will stand.
+    pub(super) batch: Arc<Batch>,
+    entries: Vec<Write>,
+    effects: Vec<Effects>,
+}
+
+/// Keeps note of the uploads that a batch still needs.
+fn upload_writes(old: Option<&Batch>, new: &Batch, writes: &mut Vec<Write>) {
+    let before = old.map(uploads).unwrap_or_default();
+    let after = uploads(new);
+    for id in before.difference(&after) {
+        writes.push(Write::Delete(Key::MediaUse(*id, new.id)));
+    }
+    for id in after.difference(&before) {
+        writes.push(Write::Put(Key::MediaUse(*id, new.id), Record::Mark));
+    }
+}
+
+fn uploads(batch: &Batch) -> BTreeSet<MediaId> {
+    let unsettled = batch.targets.iter().filter(|target| !target.cursor.is_settled());
+    let items = unsettled.flat_map(|target| &batch.content_of(target).media);
+    items
+        .filter_map(|item| match item.source {
+            MediaSource::Upload(id) => Some(id),
+            MediaSource::Url(_) | MediaSource::Inline(_) => None,
+        })
+        .collect()
 }
 
 fn timer_of(batch: &Batch) -> Option<(Timestamp, bool)> {

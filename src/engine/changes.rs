@@ -3,23 +3,27 @@
 use std::sync::Arc;
 
 use super::core::Core;
-use super::interface::{Change, ChangeError, Changed};
+use super::inputs::Claimed;
+use super::interface::{Asking, Change, ChangeError, Changed, EngineError};
 use crate::machine::Refusal;
 use crate::model::{
-    AccountId, Batch, BatchId, CancelReason, Content, ContentIx, Cursor, Event, PostId,
-    SCHEDULE_LEAD_MIN, Target, TargetIx, Timestamp,
+    AccountId, Batch, BatchId, CancelReason, Content, ContentIx, Cursor, Event, PostId, RequestId,
+    SCHEDULE_LEAD_MIN, TargetIx, Timestamp,
 };
 use crate::store::{Key, Order, Record, StoreError, Write};
+use crate::wire::{self, Reply, post_status};
 
 /// Timers of one page of a scan.
 const PAGE: usize = 1_024;
 
 impl Core {
-    /// Changes one post.
+    /// Changes one post, and keeps the reply under its claim in the same commit. An equal claim
+    /// that came first gets its own reply again, and nothing changes.
     pub(super) fn change(
         &mut self,
         post: PostId,
         change: Change,
+        asking: Asking,
     ) -> Result<Result<Changed, ChangeError>, StoreError> {
         let Some(Record::Post(place)) = self.store.get(&Key::Post(post))? else {
             return Ok(Err(ChangeError::Unknown));
@@ -27,20 +31,87 @@ impl Core {
         let Some(batch) = self.load(place.batch)? else { return Ok(Err(ChangeError::Unknown)) };
         let Some(target) = batch.target(place.ix) else { return Ok(Err(ChangeError::Unknown)) };
         let ix = place.ix;
-        let events = match change {
-            Change::Patch { due, content } => match self.patch(&batch, ix, due, content) {
-                Ok(events) => events,
-                Err(refused) => return Ok(Err(refused)),
-            },
-            Change::Cancel { reason } => vec![Event::Canceled { ix, reason }],
-            Change::Rule { ruling } => vec![Event::Ruled { ix, ruling }],
+        let mut extra = Vec::new();
+        if let Some(claim) = asking.claim {
+            match self.claimed(claim)? {
+                Claimed::Free(cleared) => extra = cleared,
+                Claimed::Replied(reply) => {
+                    return Ok(Ok(Changed { batch, ix, reply, replayed: true }));
+                }
+                Claimed::Running(_) => return Ok(Err(EngineError::InProgress.into())),
+                Claimed::Mismatch => return Ok(Err(EngineError::Mismatch.into())),
+            }
+        }
+        let events = match self.events(&batch, ix, &change, &asking) {
+            Ok(events) => events,
+            Err(refused) => return Ok(Err(refused)),
         };
-        let status = status_of(&batch, target);
-        Ok(match self.apply(place.batch, events, vec![])? {
-            Ok(batch) => Ok(Changed { batch, ix }),
-            Err(Refusal::Window) => Err(ChangeError::Window),
-            Err(_) => Err(ChangeError::Status { status }),
-        })
+        let plan = match self.plan(place.batch, events)? {
+            Ok(plan) => plan,
+            Err(Refusal::Window) => return Ok(Err(ChangeError::Window)),
+            Err(Refusal::Doubtful) => return Ok(Err(ChangeError::Doubtful)),
+            Err(_) => return Ok(Err(ChangeError::Status { status: post_status(target) })),
+        };
+        let reply = self.changed_reply(&plan.batch, ix, &change, &asking)?;
+        if let Some(claim) = asking.claim {
+            extra.extend(self.reply_writes(claim, &reply));
+        }
+        let batch = self.carry_through(plan, extra, asking.request.as_ref())?;
+        Ok(Ok(Changed { batch, ix, reply, replayed: false }))
+    }
+
+    fn events(
+        &self,
+        batch: &Batch,
+        ix: TargetIx,
+        change: &Change,
+        asking: &Asking,
+    ) -> Result<Vec<Event>, ChangeError> {
+        match change {
+            Change::Patch { due, content } => {
+                self.patch(batch, ix, *due, content.clone(), asking.request.clone())
+            }
+            Change::Cancel { reason } => Ok(vec![Event::Canceled { ix, reason: *reason }]),
+            Change::Rule { ruling } => Ok(vec![Event::Ruled { ix, ruling: ruling.clone() }]),
+            Change::Retry { due, force } => {
+                let soonest = self.moment.at.plus(SCHEDULE_LEAD_MIN);
+                let due = due.unwrap_or(soonest);
+                if due < soonest {
+                    return Err(ChangeError::TooSoon);
+                }
+                let request = asking.request.clone();
+                Ok(vec![Event::Retried { ix, due, request, force: *force }])
+            }
+        }
+    }
+
+    /// What the client of a change is told.
+    fn changed_reply(
+        &self,
+        batch: &Arc<Batch>,
+        ix: TargetIx,
+        change: &Change,
+        asking: &Asking,
+    ) -> Result<Reply, StoreError> {
+        let Some(target) = batch.target(ix) else {
+            return Ok(Reply { status: 200, body: Vec::new() });
+        };
+        let body = match change {
+            Change::Cancel { .. } => wire::cancel_body(target.post),
+            Change::Retry { .. } => wire::retry_body(target),
+            Change::Patch { .. } | Change::Rule { .. } => {
+                let account = match self.store.get(&Key::Account(target.account))? {
+                    Some(Record::Account(account)) => Some(account),
+                    _ => None,
+                };
+                let mut shown = Batch::clone(batch);
+                if let Some(target) = shown.targets.get_mut(usize::from(ix.0)) {
+                    Arc::make_mut(target).warnings.extend_from_slice(&asking.warnings);
+                }
+                wire::post_body(&shown, ix, account.as_ref(), None, &self.options.links)
+            }
+        };
+        Ok(Reply { status: 200, body })
     }
 
     fn patch(
@@ -49,19 +120,20 @@ impl Core {
         ix: TargetIx,
         due: Option<Timestamp>,
         content: Option<(ContentIx, Content)>,
+        request: Option<RequestId>,
     ) -> Result<Vec<Event>, ChangeError> {
         let Some(target) = batch.target(ix) else { return Err(ChangeError::Unknown) };
         match target.cursor {
             Cursor::Queued { due } if due <= self.moment.at => return Err(ChangeError::Window),
             Cursor::Queued { .. } => {}
-            _ => return Err(ChangeError::Status { status: status_of(batch, target) }),
+            _ => return Err(ChangeError::Status { status: post_status(target) }),
         }
         let mut events = Vec::new();
         if let Some(due) = due {
             if due < self.moment.at.plus(SCHEDULE_LEAD_MIN) {
                 return Err(ChangeError::TooSoon);
             }
-            events.push(Event::Rescheduled { ix, due });
+            events.push(Event::Rescheduled { ix, due, request });
         }
         if let Some((from, content)) = content {
             if target.content != from {
@@ -112,8 +184,4 @@ impl Core {
         }
         Ok(())
     }
-}
-
-fn status_of(batch: &Batch, target: &Target) -> &'static str {
-    crate::wire::post_status(target, batch.scheduled_at.is_some())
 }

@@ -10,10 +10,12 @@ use std::sync::Arc;
 
 use super::alarms::Alarms;
 use super::handle::{Input, Ticket};
-use super::interface::{Call, EngineError, Health, Submitted};
+use super::interface::{Call, EngineError, Health, NewNotice, Submitted};
 use super::lanes::Lanes;
-use crate::model::{AccountId, Batch, BatchId, Millis, Stamp, TargetIx, Timestamp, UlidFactory};
-use crate::store::{Key, Order, Record, Store, StoreError};
+use crate::model::{
+    AccountId, Batch, BatchId, Millis, Notice, NoticeId, Stamp, TargetIx, Timestamp, UlidFactory,
+};
+use crate::store::{Key, Order, Record, Store, StoreError, Write};
 use crate::wire::Links;
 use crate::workflow::Catalog;
 
@@ -89,6 +91,9 @@ pub struct Core {
     pub(super) epoch: u64,
     seq: u64,
     pub(super) ulids: UlidFactory,
+    /// Ids of notices grow across restarts and clock steps: they are the order of `GET /v1/events`.
+    pub(super) notice_ids: UlidFactory,
+    newest_notice: NoticeId,
     pub(super) hot: BTreeMap<BatchId, Arc<Batch>>,
     pub(super) alarms: Alarms,
     horizon: Timestamp,
@@ -122,6 +127,12 @@ impl Core {
             Some((Key::Post(post), Record::Post(place))) => post.raw().max(place.batch.raw()),
             _ => 0,
         };
+        let first = Key::Notice(NoticeId::from_raw(0));
+        let told = store.scan(&first, &Key::LAST_NOTICE, Order::Descending, 1)?;
+        let newest_notice = match told.first() {
+            Some((Key::Notice(id), _)) => *id,
+            _ => NoticeId::from_raw(0),
+        };
         let mut core = Self {
             store,
             catalog,
@@ -129,6 +140,8 @@ impl Core {
             epoch,
             seq: epoch << EPOCH_SHIFT,
             ulids: UlidFactory::above(last),
+            notice_ids: UlidFactory::above(newest_notice.raw()),
+            newest_notice,
             hot: BTreeMap::new(),
             alarms: Alarms::default(),
             horizon: moment.at.plus(HORIZON),
@@ -184,6 +197,21 @@ impl Core {
     /// Whether a drain has been asked for and nothing is under way any more.
     pub fn is_drained(&self) -> bool {
         self.draining && self.lanes.running() == 0
+    }
+
+    /// The newest notice.
+    pub const fn newest_notice(&self) -> NoticeId {
+        self.newest_notice
+    }
+
+    /// The write of a notice, under the next id.
+    pub(super) fn notice(&mut self, new: NewNotice) -> Write {
+        let at = self.moment.at;
+        let entropy = u128::from(self.draw()) << 64 | u128::from(self.draw());
+        let id = NoticeId::from_raw(self.notice_ids.next(at, entropy));
+        self.newest_notice = id;
+        let NewNotice { kind, request, data } = new;
+        Write::Put(Key::Notice(id), Record::Notice(Notice { id, kind, at, request, data }))
     }
 
     /// The process life.
@@ -285,7 +313,7 @@ impl Core {
             over.insert(account);
         }
         for account in over {
-            self.store.commit(self.epoch, &[crate::store::Write::Delete(Key::Park(account))])?;
+            self.store.commit(self.epoch, &[Write::Delete(Key::Park(account))])?;
             self.dirty = true;
         }
         Ok(())

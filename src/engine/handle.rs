@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::interface::{
-    Change, ChangeError, Changed, Claim, EngineError, Health, Report, Submission, Submitted,
-    WriteError,
+    Asking, Change, ChangeError, Changed, Claim, EngineError, Expect, Health, Records, Report,
+    Submission, Submitted, WriteError,
 };
-use crate::model::{AccountId, BatchId, PostId, TargetIx};
+use crate::model::{AccountId, BatchId, NoticeId, PostId, TargetIx};
 use crate::store::{Key, Record, Write};
 use crate::wire::Reply;
 
@@ -30,7 +30,7 @@ pub enum Input {
     /// A look at a claim before any work is done: its reply, or `None` when it is free.
     Peek(Claim, Ticket<Result<Option<Submitted>, EngineError>>),
     /// A change to one post.
-    Change(PostId, Change, Ticket<Result<Changed, ChangeError>>),
+    Change(PostId, Change, Asking, Ticket<Result<Changed, ChangeError>>),
     /// What came of an attempt.
     Reported {
         /// The batch.
@@ -44,15 +44,9 @@ pub enum Input {
         /// The report.
         report: Report,
     },
-    /// Records of other rooms, written with the turn's commit.
-    Write {
-        /// What must hold for the write to happen: keys and the records expected there.
-        expect: Vec<(Key, Option<Record>)>,
-        /// The writes.
-        writes: Vec<Write>,
-        /// Who waits.
-        ticket: Ticket<Result<(), WriteError>>,
-    },
+    /// Records of other rooms, written with the turn's commit. The answer is a kept reply when an
+    /// equal claim came first; then nothing was written.
+    Write(Box<Records>, Ticket<Result<Option<Submitted>, WriteError>>),
     /// Cancel everything queued for an account and delete its records, in one commit.
     RemoveAccount(AccountId, Ticket<Result<bool, EngineError>>),
     /// How does the engine do.
@@ -68,6 +62,8 @@ pub struct Mailbox {
     pub inputs: mpsc::Receiver<Input>,
     /// Tells readers which turn is durable.
     pub durable: watch::Sender<u64>,
+    /// Tells who delivers them that there are new notices: the newest.
+    pub noticed: watch::Sender<NoticeId>,
     /// The turn whose writes readers may already see.
     pub visible: Arc<AtomicU64>,
 }
@@ -77,6 +73,7 @@ pub struct Mailbox {
 pub struct Handle {
     inputs: mpsc::Sender<Input>,
     durable: watch::Receiver<u64>,
+    noticed: watch::Receiver<NoticeId>,
     visible: Arc<AtomicU64>,
 }
 
@@ -84,9 +81,10 @@ pub struct Handle {
 pub fn mailbox() -> (Handle, Mailbox) {
     let (send, inputs) = mpsc::channel(MAILBOX_INPUTS);
     let (durable_send, durable) = watch::channel(0);
+    let (noticed_send, noticed) = watch::channel(NoticeId::from_raw(0));
     let visible = Arc::new(AtomicU64::new(0));
-    let handle = Handle { inputs: send, durable, visible: Arc::clone(&visible) };
-    (handle, Mailbox { inputs, durable: durable_send, visible })
+    let handle = Handle { inputs: send, durable, noticed, visible: Arc::clone(&visible) };
+    (handle, Mailbox { inputs, durable: durable_send, noticed: noticed_send, visible })
 }
 
 impl Handle {
@@ -120,8 +118,13 @@ impl Handle {
     ///
     /// # Errors
     /// See `ChangeError`.
-    pub async fn change(&self, post: PostId, change: Change) -> Result<Changed, ChangeError> {
-        self.ask(|ticket| Input::Change(post, change, ticket)).await?
+    pub async fn change(
+        &self,
+        post: PostId,
+        change: Change,
+        asking: Asking,
+    ) -> Result<Changed, ChangeError> {
+        self.ask(|ticket| Input::Change(post, change, asking, ticket)).await?
     }
 
     /// Writes records of another room, durably, if all that is expected holds.
@@ -133,7 +136,17 @@ impl Handle {
         expect: Vec<(Key, Option<Record>)>,
         writes: Vec<Write>,
     ) -> Result<(), WriteError> {
-        self.ask(|ticket| Input::Write { expect, writes, ticket }).await?
+        let expect = expect.into_iter().map(|(key, record)| Expect::Is(key, record)).collect();
+        self.record(Records { expect, writes, ..Records::default() }).await.map(|_| ())
+    }
+
+    /// As `write`, with all that can go into one commit. A kept reply comes back when an equal
+    /// claim came first; then nothing was written.
+    ///
+    /// # Errors
+    /// See `WriteError`; a claim that is bound to another body is `EngineError::Mismatch`.
+    pub async fn record(&self, records: Records) -> Result<Option<Submitted>, WriteError> {
+        self.ask(|ticket| Input::Write(Box::new(records), ticket)).await?
     }
 
     /// Removes an account: what is queued for it is canceled in the same commit; what is being
@@ -191,6 +204,11 @@ impl Handle {
     /// Changes with every durable turn: for following a journal.
     pub fn subscribe(&self) -> watch::Receiver<u64> {
         self.durable.clone()
+    }
+
+    /// Changes when there are new notices: the newest one.
+    pub fn noticed(&self) -> watch::Receiver<NoticeId> {
+        self.noticed.clone()
     }
 
     async fn ask<T>(&self, input: impl FnOnce(Ticket<T>) -> Input) -> Result<T, EngineError> {

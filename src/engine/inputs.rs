@@ -2,10 +2,12 @@
 
 use super::core::{Core, Teller, Waiting};
 use super::handle::{Input, Ticket};
-use super::interface::{Claim, EngineError, Report, Submission, Submitted, WriteError};
+use super::interface::{
+    Claim, EngineError, Expect, Records, Report, Submission, Submitted, WriteError,
+};
 use crate::machine::{self, Draft, DraftTarget, Refusal};
-use crate::model::{BatchId, Code, Event, Fault, PostId, TargetIx, Verdict};
-use crate::store::{ClaimRecord, ClaimState, Key, PostPlace, Record, StoreError, Write};
+use crate::model::{BatchId, Code, Event, Fault, MediaId, MediaSource, PostId, TargetIx, Verdict};
+use crate::store::{ClaimRecord, ClaimState, Key, Order, PostPlace, Record, StoreError, Write};
 use crate::wire::Reply;
 
 fn teller(ticket: Ticket<Result<Submitted, EngineError>>) -> Teller {
@@ -15,7 +17,7 @@ fn teller(ticket: Ticket<Result<Submitted, EngineError>>) -> Teller {
 }
 
 /// What a claim comes to when it is looked up.
-enum Claimed {
+pub(super) enum Claimed {
     /// Nobody holds it; these writes clear an expired one away.
     Free(Vec<Write>),
     /// Its reply is decided.
@@ -35,8 +37,8 @@ impl Core {
                 self.remember_reply(claim, reply, teller(ticket))
             }
             Input::Peek(claim, ticket) => self.peek(claim, ticket),
-            Input::Change(post, change, ticket) => {
-                let answer = self.change(post, change)?;
+            Input::Change(post, change, asking, ticket) => {
+                let answer = self.change(post, change, asking)?;
                 self.tell(move || {
                     let _ = ticket.send(answer);
                 });
@@ -45,8 +47,8 @@ impl Core {
             Input::Reported { batch, ix, number, epoch, report } => {
                 self.reported(batch, ix, number, epoch, report)
             }
-            Input::Write { expect, writes, ticket } => {
-                let answer = self.write(&expect, &writes)?;
+            Input::Write(records, ticket) => {
+                let answer = self.write(*records)?;
                 self.tell(move || {
                     let _ = ticket.send(answer);
                 });
@@ -89,7 +91,27 @@ impl Core {
             self.tell(move || tell(Err(EngineError::Stopping)));
             return Ok(());
         }
+        if let Some(gone) = self.missing_upload(&submission)? {
+            self.tell(move || tell(Err(EngineError::NoUpload(gone))));
+            return Ok(());
+        }
         self.accept(submission, extra, tell)
+    }
+
+    /// An upload that a request names and that is not there any more.
+    fn missing_upload(&self, submission: &Submission) -> Result<Option<MediaId>, StoreError> {
+        // An immediate target that names none fails by itself, before anybody's eyes.
+        if submission.scheduled_at.is_none() {
+            return Ok(None);
+        }
+        for item in submission.contents.iter().flat_map(|content| &content.media) {
+            if let MediaSource::Upload(id) = item.source
+                && self.store.get(&Key::Media(id))?.is_none()
+            {
+                return Ok(Some(id));
+            }
+        }
+        Ok(None)
     }
 
     /// Makes the batch: one commit with the claim, the journal, the timer and the indexes.
@@ -151,6 +173,7 @@ impl Core {
             at,
             request_id: submission.request_id,
             key: submission.key,
+            test: submission.test,
             claim: submission.claim.map(|claim| claim.id),
             scheduled_at: submission.scheduled_at,
             reply_by: at.plus(self.options.sync_wait),
@@ -170,7 +193,7 @@ impl Core {
         ]
     }
 
-    fn claimed(&self, claim: Claim) -> Result<Claimed, StoreError> {
+    pub(super) fn claimed(&self, claim: Claim) -> Result<Claimed, StoreError> {
         let Some(Record::Claim(record)) = self.store.get(&Key::Claim(claim.id))? else {
             return Ok(Claimed::Free(Vec::new()));
         };
@@ -237,8 +260,7 @@ impl Core {
     ) -> Result<(), StoreError> {
         match self.claimed(claim)? {
             Claimed::Free(mut writes) => {
-                let state = ClaimState::Replied { status: reply.status, body: reply.body.clone() };
-                writes.extend(self.claim_writes(claim, None, state));
+                writes.extend(self.reply_writes(claim, &reply));
                 self.commit(&writes)?;
                 self.tell(move || tell(Ok(Submitted { reply, replayed: false })));
             }
@@ -300,21 +322,49 @@ impl Core {
 
     fn write(
         &mut self,
-        expect: &[(Key, Option<Record>)],
-        writes: &[Write],
-    ) -> Result<Result<(), WriteError>, StoreError> {
-        for (key, expected) in expect {
-            if self.store.get(key)? != *expected {
+        records: Records,
+    ) -> Result<Result<Option<Submitted>, WriteError>, StoreError> {
+        let Records { expect, mut writes, notices, keep } = records;
+        if let Some((claim, reply)) = keep {
+            match self.claimed(claim)? {
+                Claimed::Free(cleared) => {
+                    writes.extend(cleared);
+                    writes.extend(self.reply_writes(claim, &reply));
+                }
+                Claimed::Replied(reply) => {
+                    return Ok(Ok(Some(Submitted { reply, replayed: true })));
+                }
+                Claimed::Running(_) => return Ok(Err(EngineError::InProgress.into())),
+                Claimed::Mismatch => return Ok(Err(EngineError::Mismatch.into())),
+            }
+        }
+        for expected in &expect {
+            let holds = match expected {
+                Expect::Is(key, record) => self.store.get(key)? == *record,
+                Expect::Nothing(from, to) => {
+                    self.store.scan(from, to, Order::Ascending, 1)?.is_empty()
+                }
+            };
+            if !holds {
                 return Ok(Err(WriteError::Raced));
             }
         }
-        match self.commit(writes) {
+        for notice in notices {
+            writes.push(self.notice(notice));
+        }
+        match self.commit(&writes) {
             Err(StoreError::TooLarge { bytes, max }) => {
                 let problem = format!("{bytes} bytes in one commit, at most {max}");
                 Ok(Err(WriteError::Engine(EngineError::TooLarge(problem))))
             }
-            other => other.map(Ok),
+            other => other.map(|()| Ok(None)),
         }
+    }
+
+    /// The writes that keep a reply under a free claim.
+    pub(super) fn reply_writes(&self, claim: Claim, reply: &Reply) -> [Write; 2] {
+        let state = ClaimState::Replied { status: reply.status, body: reply.body.clone() };
+        self.claim_writes(claim, None, state)
     }
 
     fn commit(&mut self, writes: &[Write]) -> Result<(), StoreError> {

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use crate::model::{
-    AccountId, Batch, CancelReason, Content, ContentIx, Digest, Exchange, KeyId, Platform,
-    ProfileId, RequestId, Ruling, TargetIx, Timestamp, Verdict, Warning,
+    AccountId, Batch, CancelReason, Content, ContentIx, Digest, Exchange, KeyId, MediaId,
+    NoticeKind, Platform, ProfileId, RequestId, Ruling, TargetIx, Timestamp, Verdict, Warning,
 };
+use crate::store::{Key, Record, Write};
 use crate::wire::Reply;
 
 /// A request that passed admission and is to become a batch.
@@ -15,6 +16,8 @@ pub struct Submission {
     pub request_id: RequestId,
     /// The key it came with.
     pub key: KeyId,
+    /// Whether that is a test key.
+    pub test: bool,
     /// Its idempotency claim, if it carried an `Idempotency-Key`.
     pub claim: Option<Claim>,
     /// When it is to go out; `None` publishes now.
@@ -78,6 +81,9 @@ pub enum EngineError {
     /// What was submitted cannot be stored: names the limit. Nothing was taken.
     #[error("submit: {0}")]
     TooLarge(String),
+    /// An upload that the request names was deleted meanwhile. Nothing was taken.
+    #[error("submit: upload {0} is gone")]
+    NoUpload(MediaId),
     /// What was submitted does not hold together: a mistake of ours. Nothing was taken.
     #[error("submit: {0}")]
     Refused(String),
@@ -104,6 +110,24 @@ pub enum Change {
         /// The decision.
         ruling: Ruling,
     },
+    /// Try a post that is not live again; `None` as soon as may be.
+    Retry {
+        /// When.
+        due: Option<Timestamp>,
+        /// Whether it is accepted that the post may be live already.
+        force: bool,
+    },
+}
+
+/// Who asks for a change, and how the answer is kept.
+#[derive(Debug, Clone, Default)]
+pub struct Asking {
+    /// The request; `None` for an operator's.
+    pub request: Option<RequestId>,
+    /// Its idempotency claim: the reply is kept under it in the commit of the change.
+    pub claim: Option<Claim>,
+    /// Remarks on the request, for its reply.
+    pub warnings: Vec<Warning>,
 }
 
 /// The batch after a change, and which of its targets changed.
@@ -113,6 +137,10 @@ pub struct Changed {
     pub batch: Arc<Batch>,
     /// The target.
     pub ix: TargetIx,
+    /// What the client is told.
+    pub reply: Reply,
+    /// Whether an equal claim got this reply first, so that nothing changed.
+    pub replayed: bool,
 }
 
 /// Why a change was refused. Nothing changed.
@@ -136,9 +164,45 @@ pub enum ChangeError {
     /// Another edit came first: read again and repeat.
     #[error("change: another edit came first")]
     Raced,
+    /// The post may be live already, and the caller did not accept that.
+    #[error("change: the post may be live already")]
+    Doubtful,
     /// The engine could not take it.
     #[error(transparent)]
     Engine(#[from] EngineError),
+}
+
+/// Records of other rooms: all is written in one commit, or nothing is.
+#[derive(Debug, Default)]
+pub struct Records {
+    /// What must hold for the write to happen.
+    pub expect: Vec<Expect>,
+    /// The writes.
+    pub writes: Vec<Write>,
+    /// What the world is told of them.
+    pub notices: Vec<NewNotice>,
+    /// The reply of the request that asked, kept under its claim.
+    pub keep: Option<(Claim, Reply)>,
+}
+
+/// Something that must hold for records to be written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Expect {
+    /// This is what the key holds.
+    Is(Key, Option<Record>),
+    /// There is no record between these keys, both included.
+    Nothing(Key, Key),
+}
+
+/// A notice that has no id yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewNotice {
+    /// What it is about.
+    pub kind: NoticeKind,
+    /// The request that caused it.
+    pub request: Option<RequestId>,
+    /// What it says: a JSON object.
+    pub data: String,
 }
 
 /// Why records were not written. Nothing was.

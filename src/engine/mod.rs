@@ -23,7 +23,7 @@ mod alarms;
 pub use self::core::{Core, Moment, Options, Release};
 pub use handle::{Handle, Input, Mailbox, Ticket, mailbox};
 pub use interface::{
-    Call, Change, ChangeError, Changed, Claim, EngineError, Health, NewTarget, Report, Submission,
-    Submitted, WriteError,
+    Asking, Call, Change, ChangeError, Changed, Claim, EngineError, Expect, Health, NewNotice,
+    NewTarget, Records, Report, Submission, Submitted, WriteError,
 };
 pub use shell::{Carry, Clocks, spawn};

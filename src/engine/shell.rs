@@ -77,6 +77,12 @@ impl Shell {
             self.mailbox.visible.store(self.turn, Ordering::Release);
             let releases = self.core.turn(self.clocks.moment(), inputs.drain(..))?;
             self.mailbox.durable.send_replace(self.turn);
+            let newest = self.core.newest_notice();
+            self.mailbox.noticed.send_if_modified(|known| {
+                let fresh = *known != newest;
+                *known = newest;
+                fresh
+            });
             for release in releases {
                 match release {
                     Release::Tell(tell) => tell(),

@@ -1,22 +1,66 @@
 //! What clients and operators may change.
 
-use super::fault;
 use super::transition::{Moving, Refusal, unfit};
+use super::{fault, step};
 use crate::model::{
-    CancelReason, ContentIx, Cursor, Outcome, Receipt, Ruling, Target, Timestamp, Warning,
+    CancelReason, ContentIx, Cursor, Outcome, Receipt, RequestId, Ruling, SendOutcome, Target,
+    Timestamp, Warning,
 };
 
 /// A queued post gets another time.
 pub(super) fn rescheduled(
     target: &mut Target,
     due: Timestamp,
+    request: Option<&RequestId>,
     cx: &Moving<'_>,
 ) -> Result<(), Refusal> {
     still_queued("rescheduled", target, cx)?;
+    queue(target, due, request, cx)
+}
+
+/// A post that ended without being live is queued anew, from its first step. Whatever an attempt
+/// learned is forgotten: what was staged may be gone. Where it may be live, the caller must say
+/// that this is accepted; it then keeps its start, from which platforms with keys know it again.
+pub(super) fn retried(
+    target: &mut Target,
+    due: Timestamp,
+    request: Option<&RequestId>,
+    force: bool,
+    cx: &Moving<'_>,
+) -> Result<(), Refusal> {
+    let doubtful = match &target.cursor {
+        Cursor::Held { .. } => true,
+        Cursor::Ended(Outcome::Failed(fault) | Outcome::Rejected(fault)) => {
+            fault.outcome == Some(SendOutcome::Unknown)
+        }
+        Cursor::Ended(Outcome::Canceled) => false,
+        _ => return Err(unfit("retried", target)),
+    };
+    if doubtful && !force {
+        return Err(Refusal::Doubtful);
+    }
+    if !doubtful {
+        target.started_at = None;
+    }
+    target.memo.clear();
+    target.lateness = None;
+    target.doubt_since = None;
+    target.comment = None;
+    step::reset_step(target);
+    queue(target, due, request, cx)
+}
+
+fn queue(
+    target: &mut Target,
+    due: Timestamp,
+    request: Option<&RequestId>,
+    cx: &Moving<'_>,
+) -> Result<(), Refusal> {
     if due <= cx.stamp.at {
         return Err(Refusal::Window);
     }
     target.due = Some(due);
+    target.timed_by = request.cloned();
     target.cursor = Cursor::Queued { due };
     Ok(())
 }

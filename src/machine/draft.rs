@@ -21,6 +21,8 @@ pub struct Draft {
     pub request_id: RequestId,
     /// The creating key.
     pub key: KeyId,
+    /// Whether it is a test key.
+    pub test: bool,
     /// Its claim.
     pub claim: Option<Digest>,
     /// When it is to go out.
@@ -81,6 +83,7 @@ pub fn draft(draft: Draft, catalog: &Catalog) -> Result<Batch, Refusal> {
         created_at: draft.at,
         request_id: draft.request_id,
         key: draft.key,
+        test: draft.test,
         scheduled_at: draft.scheduled_at,
         claim: draft.claim,
         reply: match draft.scheduled_at {
@@ -103,6 +106,7 @@ fn new_target(draft: DraftTarget, cursor: Cursor, due: Option<Timestamp>, at: Ti
         content: draft.content,
         cursor,
         due,
+        timed_by: None,
         started_at: None,
         lateness: None,
         attempts: 0,

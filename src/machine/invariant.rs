@@ -20,7 +20,8 @@ pub fn violation(batch: &Batch) -> Option<String> {
 fn of(target: &Target) -> Option<&'static str> {
     let rules = [
         (
-            matches!(target.cursor, Cursor::Queued { .. }) && target.attempts > 0,
+            matches!(target.cursor, Cursor::Queued { .. })
+                && (target.step_attempts > 0 || !target.memo.is_empty()),
             "is queued and has begun",
         ),
         (

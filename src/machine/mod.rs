@@ -2,7 +2,8 @@
 //!
 //! Words: a *transition* takes a batch, a stamp and an event to the next batch and its effects; a
 //! *refusal* says that the event does not fit where the batch stands; *doubt* is a visible call
-//! whose outcome is unknown; to *hold* is to leave that to an operator.
+//! whose outcome is unknown; to *hold* is to leave that to an operator; *tidings* are what the
+//! world is told of a move.
 //!
 //! Deliberately absent: a clock, dice, a store, platforms. Time, chance and the process life come
 //! in the stamp, so replaying a journal gives the same states and the same effects.
@@ -14,6 +15,7 @@ mod begin;
 mod verdict;
 mod step;
 mod change;
+mod tidings;
 mod backoff;
 mod fault;
 mod wake;
@@ -25,5 +27,6 @@ mod tests;
 pub use draft::{Draft, DraftTarget, draft};
 pub use invariant::violation;
 pub use replay::{ReplayError, replay};
+pub use tidings::Tidings;
 pub use transition::{Effects, Refusal, ReplyCause, transition};
 pub use wake::{live_wake, stored_wake};

@@ -204,7 +204,8 @@ fn advance(target: &mut Target, at: StepRef, cx: &Moving<'_>) {
     };
 }
 
-fn reset_step(target: &mut Target) {
+/// The target comes to a step afresh.
+pub(super) fn reset_step(target: &mut Target) {
     target.step_attempts = 0;
     target.step_spent = 0;
     target.step_reauths = 0;
@@ -213,7 +214,10 @@ fn reset_step(target: &mut Target) {
 }
 
 fn give_up_at(target: &Target, cx: &Moving<'_>) -> Timestamp {
-    target.started_at.unwrap_or(cx.stamp.at).plus(cx.definition.give_up_after)
+    // A post that is tried again counts from its new time.
+    let start = target.started_at.unwrap_or(cx.stamp.at);
+    let start = target.due.map_or(start, |due| due.max(start));
+    start.plus(cx.definition.give_up_after)
 }
 
 fn failure_warning(visible: Visible, step: &str, message: &str) -> Warning {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::tidings::{self, Tidings};
 use super::{begin, change, invariant, verdict};
 use crate::model::{
     AccountId, Attempt, Batch, Cursor, Digest, Event, ReplyState, Stamp, Target, TargetIx,
@@ -20,6 +21,8 @@ pub struct Effects {
     pub park: Option<(AccountId, Timestamp)>,
     /// With this event the batch settled.
     pub settled: bool,
+    /// What the world is told, in the commit of the state that caused it.
+    pub tidings: Vec<(TargetIx, Tidings)>,
 }
 
 /// Why the creating request is answered now.
@@ -71,6 +74,9 @@ pub enum Refusal {
     /// The target's scheduled time has come.
     #[error("apply: the scheduled time has come")]
     Window,
+    /// The post may be live, and the caller did not accept that.
+    #[error("apply: the post may be live already")]
+    Doubtful,
 }
 
 /// Moves a batch by one event.
@@ -125,6 +131,7 @@ fn accept(
     if matches!(first.reply, ReplyState::Given) {
         effects.reply = Some(ReplyCause::Scheduled);
     }
+    effects.tidings = tidings::of_accepted(first);
     Ok(first.clone())
 }
 
@@ -156,7 +163,8 @@ fn moved(
         | Event::Rescheduled { ix, .. }
         | Event::Edited { ix, .. }
         | Event::Canceled { ix, .. }
-        | Event::Ruled { ix, .. } => *ix,
+        | Event::Ruled { ix, .. }
+        | Event::Retried { ix, .. } => *ix,
     };
     let old = batch.target(ix).ok_or(Refusal::NoTarget(ix.0))?;
     let definition = definition_of(old, catalog)?;
@@ -172,7 +180,9 @@ fn moved(
             let attempt = current_attempt(&target, *number, *epoch)?;
             verdict::answered(&mut target, attempt, verdict, &mut cx)?;
         }
-        Event::Rescheduled { due, .. } => change::rescheduled(&mut target, *due, &cx)?,
+        Event::Rescheduled { due, request, .. } => {
+            change::rescheduled(&mut target, *due, request.as_ref(), &cx)?;
+        }
         Event::Edited { place, content, .. } => {
             change::edited(&mut target, *place, &cx)?;
             if next.contents.insert(*place, Arc::clone(content)).is_some() {
@@ -181,9 +191,14 @@ fn moved(
         }
         Event::Canceled { reason, .. } => change::canceled(&mut target, *reason, &cx)?,
         Event::Ruled { ruling, .. } => change::ruled(&mut target, ruling, &cx)?,
+        Event::Retried { due, request, force, .. } => {
+            change::retried(&mut target, *due, request.as_ref(), *force, &cx)?;
+        }
         Event::Accepted(_) | Event::ReplyDue => return Err(Refusal::Exists),
     }
     target.updated_at = stamp.at;
+    let told = tidings::of_move(event, old, &content, &target);
+    effects.tidings.extend(told.map(|told| (ix, told)));
     next.targets[usize::from(ix.0)] = Arc::new(target);
     Ok(next)
 }

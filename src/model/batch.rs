@@ -27,6 +27,8 @@ pub struct Batch {
     pub request_id: RequestId,
     /// The key that created it.
     pub key: KeyId,
+    /// Whether a test key created it: then nothing of it ever reaches a platform.
+    pub test: bool,
     /// When it was to go out, if it was scheduled.
     pub scheduled_at: Option<Timestamp>,
     /// The claim it answers, if the request carried an `Idempotency-Key`.
@@ -94,6 +96,8 @@ pub struct Target {
     pub cursor: Cursor,
     /// When it is or was due; `None` for an immediate publish.
     pub due: Option<Timestamp>,
+    /// The request that last set its time; `None` while that is the creating one.
+    pub timed_by: Option<RequestId>,
     /// When its first step began: frozen into what is sent, so that a repeat is byte-identical.
     pub started_at: Option<Timestamp>,
     /// How long after `due` it woke.

@@ -1,6 +1,6 @@
 //! What a target says: text, media, first comment and the platform's own options.
 
-use super::{Digest, MediaId};
+use super::{Digest, MediaId, ProfileId, Timestamp};
 
 /// The effective content of a target, after inheritance. Immutable: an edit makes a new one.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -61,4 +61,21 @@ pub enum MediaSource {
     Url(String),
     /// Bytes sent inline; kept on disk under their SHA-256 before the batch was accepted.
     Inline(Digest),
+}
+
+/// One uploaded file. Immutable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MediaObject {
+    /// Its id.
+    pub id: MediaId,
+    /// The profile it belongs to.
+    pub profile: ProfileId,
+    /// The SHA-256 of its bytes, under which they are kept.
+    pub digest: Digest,
+    /// Its MIME type: sniffed, else as declared.
+    pub mime: String,
+    /// Its size in bytes.
+    pub bytes: u64,
+    /// When it was uploaded.
+    pub created_at: Timestamp,
 }

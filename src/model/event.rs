@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    Batch, BatchId, Content, ContentIx, Fault, Millis, Receipt, TargetIx, Timestamp, Warning,
+    Batch, BatchId, Content, ContentIx, Fault, Millis, Receipt, RequestId, TargetIx, Timestamp,
+    Warning,
 };
 
 /// When, in which order and in which process life an event was decided, and its share of chance.
@@ -65,6 +66,8 @@ pub enum Event {
         ix: TargetIx,
         /// The new time.
         due: Timestamp,
+        /// The request that asked; `None` for an operator's.
+        request: Option<RequestId>,
     },
     /// A queued post got another content.
     Edited {
@@ -88,6 +91,17 @@ pub enum Event {
         ix: TargetIx,
         /// The decision.
         ruling: Ruling,
+    },
+    /// A post that failed, was rejected or was canceled is to be tried again from the start.
+    Retried {
+        /// Which target.
+        ix: TargetIx,
+        /// When.
+        due: Timestamp,
+        /// The request that asked; `None` for an operator's.
+        request: Option<RequestId>,
+        /// Whether the caller accepts that the post may be live already.
+        force: bool,
     },
 }
 

@@ -1,7 +1,8 @@
 //! Identifiers: one type a kind, one strict parser, one way to print.
 //!
-//! Batches and posts are prefixed ULIDs, so they sort by creation time; accounts, profiles and
-//! keys are UUIDs; media are `med_` and 22 base-62 characters, deliberately not sortable.
+//! Batches, posts and notices are prefixed ULIDs, so they sort by creation time; accounts,
+//! profiles, keys, webhook endpoints and deliveries are UUIDs; media are `med_` and 22 base-62
+//! characters, deliberately not sortable.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -38,6 +39,9 @@ pub enum BatchKind {}
 /// Marks posts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum PostKind {}
+/// Marks notices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum NoticeMark {}
 
 impl UlidKind for BatchKind {
     const PREFIX: &'static str = "batch_";
@@ -46,6 +50,11 @@ impl UlidKind for BatchKind {
 impl UlidKind for PostKind {
     const PREFIX: &'static str = "post_";
     const EXPECTED: &'static str = "post_ and a 26-character ULID";
+}
+
+impl UlidKind for NoticeMark {
+    const PREFIX: &'static str = "evt_";
+    const EXPECTED: &'static str = "evt_ and a 26-character ULID";
 }
 
 /// A prefixed ULID. Sorts by creation time, then by order of creation.
@@ -59,6 +68,8 @@ pub struct UlidId<K> {
 pub type BatchId = UlidId<BatchKind>;
 /// One target of a batch.
 pub type PostId = UlidId<PostKind>;
+/// One notice to the world: an event, on the wire.
+pub type NoticeId = UlidId<NoticeMark>;
 
 impl<K> UlidId<K> {
     /// The 128 bits as a number; big-endian order is creation order.
@@ -134,6 +145,12 @@ pub enum ProfileKind {}
 /// Marks API keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum KeyKind {}
+/// Marks webhook endpoints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum EndpointKind {}
+/// Marks attempts at a delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum DeliveryKind {}
 
 /// A UUID of a kind. Parsing takes any version and either case; printing is lower case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -148,6 +165,10 @@ pub type AccountId = UuidId<AccountKind>;
 pub type ProfileId = UuidId<ProfileKind>;
 /// One API key.
 pub type KeyId = UuidId<KeyKind>;
+/// One webhook endpoint.
+pub type EndpointId = UuidId<EndpointKind>;
+/// One attempt at delivering a notice to an endpoint.
+pub type DeliveryId = UuidId<DeliveryKind>;
 
 impl<K> UuidId<K> {
     /// The 128 bits as a number.
@@ -195,19 +216,45 @@ impl<K> FromStr for UuidId<K> {
 }
 
 /// One uploaded file: `med_` and 22 characters of `[0-9A-Za-z]`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct MediaId(String);
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MediaId([u8; 26]);
 
 impl MediaId {
+    const DIGITS: &'static [u8; 62] =
+        b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+    /// An id made of the caller's entropy: 128 bits in base 62.
+    pub fn fresh(entropy: u128) -> Self {
+        let mut out = *b"med_0000000000000000000000";
+        let mut rest = entropy;
+        for place in out[4..].iter_mut().rev() {
+            let digit = usize::try_from(rest % 62).unwrap_or(0);
+            *place = Self::DIGITS[digit];
+            rest /= 62;
+        }
+        Self(out)
+    }
+
     /// The id as it stands on the wire.
     pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).expect("every media id is ASCII")
+    }
+
+    /// The characters, as a store's key holds them.
+    pub const fn bytes(&self) -> &[u8; 26] {
         &self.0
+    }
+}
+
+impl fmt::Debug for MediaId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MediaId({self})")
     }
 }
 
 impl fmt::Display for MediaId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 
@@ -215,14 +262,10 @@ impl FromStr for MediaId {
     type Err = IdError;
 
     fn from_str(text: &str) -> Result<Self, IdError> {
-        let shaped = text.strip_prefix("med_").is_some_and(|body| {
-            body.len() == 22 && body.bytes().all(|b| b.is_ascii_alphanumeric())
-        });
-        if shaped {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(IdError { expected: "med_ and 22 characters of [0-9A-Za-z]" })
-        }
+        let bad = IdError { expected: "med_ and 22 characters of [0-9A-Za-z]" };
+        let bytes: [u8; 26] = text.as_bytes().try_into().map_err(|_| bad.clone())?;
+        let shaped = bytes.starts_with(b"med_") && bytes[4..].iter().all(u8::is_ascii_alphanumeric);
+        if shaped { Ok(Self(bytes)) } else { Err(bad) }
     }
 }
 

@@ -2,6 +2,9 @@
 
 use super::Millis;
 
+/// The one organization of a server, as clients of the contract expect to read it.
+pub const ORGANIZATION: &str = "00000000-0000-7000-8000-000000000000";
+
 /// Targets in one request (the publishing guide: 25).
 pub const TARGETS_MAX: usize = 25;
 /// Characters of an `Idempotency-Key`.

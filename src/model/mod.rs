@@ -16,6 +16,7 @@ mod secret;
 mod fault;
 mod batch;
 mod event;
+mod notice;
 mod limits;
 
 pub use account::{Account, ApiKey, KeyPrefix, Profile, Scope};
@@ -23,14 +24,18 @@ pub use batch::{
     Attempt, Batch, ContentIx, Cursor, Errand, Outcome, Receipt, ReplyState, StepRef, Target,
     TargetIx, WaitReason, Warning,
 };
-pub use content::{Content, FirstComment, MediaItem, MediaKind, MediaSource};
+pub use content::{Content, FirstComment, MediaItem, MediaKind, MediaObject, MediaSource};
 pub use event::{CancelReason, Event, Exchange, JournalEntry, Output, Ruling, Stamp, Verdict};
 pub use fault::{Code, Fault, SendOutcome};
 pub use id::{
-    AccountId, BatchId, Digest, IdError, KeyId, MediaId, PostId, ProfileId, RequestId, UlidFactory,
-    UlidId, UuidId,
+    AccountId, BatchId, DeliveryId, Digest, EndpointId, IdError, KeyId, MediaId, NoticeId, PostId,
+    ProfileId, RequestId, UlidFactory, UlidId, UuidId,
 };
 pub use limits::*;
+pub use notice::{
+    Delivery, DeliveryAttempt, DeliveryState, Endpoint, EndpointHealth, Notice, NoticeKind,
+    RetiringSecret,
+};
 pub use platform::Platform;
 pub use secret::Secret;
 pub use time::{Dice, Millis, Now, TimeError, Timestamp};

@@ -10,6 +10,7 @@
 mod codec;
 mod answer;
 mod snapshot;
+mod rehearsal;
 pub mod sandbox;
 pub mod bluesky;
 
@@ -20,6 +21,7 @@ pub use answer::excerpt;
 pub use codec::{
     Access, Answer, Body, Context, MediaFacts, Platform, Prepared, Reach, Request, SandboxFault,
 };
+pub use rehearsal::{REHEARSAL, Rehearsal};
 pub use snapshot::{SNAPSHOT, facts_from_memo, facts_to_memo};
 
 /// Every platform this program can publish to.

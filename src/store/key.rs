@@ -4,8 +4,8 @@ use std::cmp::Ordering;
 use std::fmt;
 
 use crate::model::{
-    AccountId, BatchId, ContentIx, Digest, KeyId, Millis, PostId, ProfileId, StepRef, TargetIx,
-    Timestamp,
+    AccountId, BatchId, ContentIx, Digest, EndpointId, KeyId, MediaId, Millis, NoticeId, PostId,
+    ProfileId, StepRef, TargetIx, Timestamp,
 };
 
 /// Every key there is. Encoded as a family byte and big-endian parts; keys compare as their bytes
@@ -28,6 +28,20 @@ pub enum Key {
     ApiKeyById(KeyId),
     /// `08 id`. Until when an account rests after a rate limit. Deleted when over.
     Park(AccountId),
+    /// `09 id`. When an API key was last used, to the minute. Overwritten.
+    KeyUse(KeyId),
+    /// `0a id`. An uploaded file. Immutable; deleted on request.
+    Media(MediaId),
+    /// `0b instant id`. In this order uploads are listed. Deleted with its upload.
+    MediaByTime(Timestamp, MediaId),
+    /// `0c id batch`. That an unsettled batch needs an upload. Deleted when it settles.
+    MediaUse(MediaId, BatchId),
+    /// `0d id`. A webhook endpoint. Updated rarely, deleted on removal.
+    Endpoint(EndpointId),
+    /// `0e id`. How deliveries to an endpoint went lately. Overwritten with each attempt.
+    EndpointHealth(EndpointId),
+    /// `0f nonce`. A connect under way. Deleted when it is used or has expired.
+    OauthState(Digest),
     /// `10 batch 00`. A batch's head. Small; updated with every event of the batch.
     Batch(BatchId),
     /// `10 batch 01 ix`. A target's head, without its memos. Small; updated while it is hot.
@@ -38,6 +52,15 @@ pub enum Key {
     Memo(BatchId, TargetIx, StepRef),
     /// `10 batch 04 n`. A journal entry. Immutable; trimmed when old.
     Entry(BatchId, u32),
+    /// `10 batch 05 digest of its address`. What a media address gave, once for the whole batch.
+    /// Immutable.
+    Fetched(BatchId, Digest),
+    /// `11 endpoint notice 00`. A delivery. Updated with each attempt.
+    Delivery(EndpointId, NoticeId),
+    /// `11 endpoint notice 01 n`. What came of an attempt at a delivery. Immutable.
+    DeliveryAttempt(EndpointId, NoticeId, u32),
+    /// `12`. Up to which notice deliveries have been made. One; moved forward.
+    NoticeCursor,
     /// `20 instant batch`. The one timer of an unsettled batch. Moved with its earliest wake-up.
     Timer(Timestamp, BatchId),
     /// `21 post`. Finds a post's batch; in this order posts are listed. Immutable.
@@ -50,6 +73,11 @@ pub enum Key {
     Settled(Timestamp, BatchId),
     /// `25 digest of its name`. When an upkeep task last ran.
     Upkeep(Digest),
+    /// `26 id`. A notice to the world. Immutable; trimmed when old.
+    Notice(NoticeId),
+    /// `27 endpoint instant notice`. When a delivery is to be attempted. Moved or deleted then. An
+    /// endpoint's own come together, so that one that is slow hides nobody else's.
+    DeliveryDue(EndpointId, Timestamp, NoticeId),
 }
 
 impl Key {
@@ -63,6 +91,9 @@ impl Key {
     /// Above every settled mark.
     pub const LAST_SETTLED: Self =
         Self::Settled(Timestamp::from_millis(i64::MAX), BatchId::from_raw(u128::MAX));
+
+    /// Above every notice.
+    pub const LAST_NOTICE: Self = Self::Notice(NoticeId::from_raw(u128::MAX));
 
     /// The lowest timer above this one.
     pub fn timer_after(at: Timestamp, batch: BatchId) -> Self {
@@ -82,24 +113,38 @@ const CREDENTIAL: u8 = 0x05;
 const API_KEY: u8 = 0x06;
 const API_KEY_BY_ID: u8 = 0x07;
 const PARK: u8 = 0x08;
+const KEY_USE: u8 = 0x09;
+const MEDIA: u8 = 0x0a;
+const MEDIA_BY_TIME: u8 = 0x0b;
+const MEDIA_USE: u8 = 0x0c;
+const ENDPOINT: u8 = 0x0d;
+const ENDPOINT_HEALTH: u8 = 0x0e;
+const OAUTH_STATE: u8 = 0x0f;
 const BATCH: u8 = 0x10;
+const DELIVERY: u8 = 0x11;
+const NOTICE_CURSOR: u8 = 0x12;
 const TIMER: u8 = 0x20;
 const POST: u8 = 0x21;
 const CLAIM: u8 = 0x22;
 const CLAIM_EXPIRY: u8 = 0x23;
 const SETTLED: u8 = 0x24;
 const UPKEEP: u8 = 0x25;
+const NOTICE: u8 = 0x26;
+const DELIVERY_DUE: u8 = 0x27;
 // The parts of a batch, after its id.
 const PART_HEAD: u8 = 0x00;
 const PART_TARGET: u8 = 0x01;
 const PART_CONTENT: u8 = 0x02;
 const PART_MEMO: u8 = 0x03;
 const PART_ENTRY: u8 = 0x04;
+const PART_FETCHED: u8 = 0x05;
+// The parts of a delivery, after its endpoint and notice.
+const PART_ATTEMPT: u8 = 0x01;
 
 impl Key {
     /// The key's bytes.
     pub fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(34);
+        let mut out = Vec::with_capacity(50);
         match self {
             Self::Meta => out.push(META),
             Self::Definition(digest) => digest_key(&mut out, DEFINITION, digest),
@@ -109,6 +154,15 @@ impl Key {
             Self::ApiKey(digest) => digest_key(&mut out, API_KEY, digest),
             Self::ApiKeyById(id) => raw_key(&mut out, API_KEY_BY_ID, id.raw()),
             Self::Park(id) => raw_key(&mut out, PARK, id.raw()),
+            Self::KeyUse(id) => raw_key(&mut out, KEY_USE, id.raw()),
+            Self::Media(id) => media_key(&mut out, MEDIA, id, &[]),
+            Self::MediaByTime(at, id) => timed_key(&mut out, MEDIA_BY_TIME, *at, id.bytes()),
+            Self::MediaUse(id, batch) => {
+                media_key(&mut out, MEDIA_USE, id, &batch.raw().to_be_bytes());
+            }
+            Self::Endpoint(id) => raw_key(&mut out, ENDPOINT, id.raw()),
+            Self::EndpointHealth(id) => raw_key(&mut out, ENDPOINT_HEALTH, id.raw()),
+            Self::OauthState(digest) => digest_key(&mut out, OAUTH_STATE, digest),
             Self::Batch(id) => batch_key(&mut out, *id, PART_HEAD, &[]),
             Self::Target(id, ix) => batch_key(&mut out, *id, PART_TARGET, &[ix.0]),
             Self::Content(id, place) => {
@@ -120,12 +174,31 @@ impl Key {
                 batch_key(&mut out, *id, PART_MEMO, &[ix.0, s0, s1, r0, r1]);
             }
             Self::Entry(id, n) => batch_key(&mut out, *id, PART_ENTRY, &n.to_be_bytes()),
+            Self::Fetched(id, digest) => batch_key(&mut out, *id, PART_FETCHED, &digest.0),
+            Self::Delivery(endpoint, notice) => {
+                raw_key(&mut out, DELIVERY, endpoint.raw());
+                out.extend_from_slice(&notice.raw().to_be_bytes());
+                out.push(PART_HEAD);
+            }
+            Self::DeliveryAttempt(endpoint, notice, n) => {
+                raw_key(&mut out, DELIVERY, endpoint.raw());
+                out.extend_from_slice(&notice.raw().to_be_bytes());
+                out.push(PART_ATTEMPT);
+                out.extend_from_slice(&n.to_be_bytes());
+            }
+            Self::NoticeCursor => out.push(NOTICE_CURSOR),
             Self::Timer(at, id) => timed_key(&mut out, TIMER, *at, &id.raw().to_be_bytes()),
             Self::Post(id) => raw_key(&mut out, POST, id.raw()),
             Self::Claim(digest) => digest_key(&mut out, CLAIM, digest),
             Self::ClaimExpiry(at, digest) => timed_key(&mut out, CLAIM_EXPIRY, *at, &digest.0),
             Self::Settled(at, id) => timed_key(&mut out, SETTLED, *at, &id.raw().to_be_bytes()),
             Self::Upkeep(digest) => digest_key(&mut out, UPKEEP, digest),
+            Self::Notice(id) => raw_key(&mut out, NOTICE, id.raw()),
+            Self::DeliveryDue(endpoint, at, notice) => {
+                raw_key(&mut out, DELIVERY_DUE, endpoint.raw());
+                out.extend_from_slice(&time_bytes(*at));
+                out.extend_from_slice(&notice.raw().to_be_bytes());
+            }
         }
         out
     }
@@ -142,7 +215,25 @@ impl Key {
             API_KEY => Self::ApiKey(digest(rest)?),
             API_KEY_BY_ID => Self::ApiKeyById(KeyId::from_raw(raw(rest)?)),
             PARK => Self::Park(AccountId::from_raw(raw(rest)?)),
+            KEY_USE => Self::KeyUse(KeyId::from_raw(raw(rest)?)),
+            MEDIA => match media(rest)? {
+                (id, []) => Self::Media(id),
+                _ => return None,
+            },
+            MEDIA_BY_TIME => match time(rest).and_then(|(at, rest)| Some((at, media(rest)?)))? {
+                (at, (id, [])) => Self::MediaByTime(at, id),
+                _ => return None,
+            },
+            MEDIA_USE => {
+                let (id, rest) = media(rest)?;
+                Self::MediaUse(id, BatchId::from_raw(raw(rest)?))
+            }
+            ENDPOINT => Self::Endpoint(EndpointId::from_raw(raw(rest)?)),
+            ENDPOINT_HEALTH => Self::EndpointHealth(EndpointId::from_raw(raw(rest)?)),
+            OAUTH_STATE => Self::OauthState(digest(rest)?),
             BATCH => decode_batch(rest)?,
+            DELIVERY => decode_delivery(rest)?,
+            NOTICE_CURSOR if rest.is_empty() => Self::NoticeCursor,
             TIMER => {
                 let (at, rest) = time(rest)?;
                 Self::Timer(at, BatchId::from_raw(raw(rest)?))
@@ -158,6 +249,13 @@ impl Key {
                 Self::Settled(at, BatchId::from_raw(raw(rest)?))
             }
             UPKEEP => Self::Upkeep(digest(rest)?),
+            NOTICE => Self::Notice(NoticeId::from_raw(raw(rest)?)),
+            DELIVERY_DUE => {
+                let (endpoint, rest) = rest.split_first_chunk::<16>()?;
+                let endpoint = EndpointId::from_raw(u128::from_be_bytes(*endpoint));
+                let (at, rest) = time(rest)?;
+                Self::DeliveryDue(endpoint, at, NoticeId::from_raw(raw(rest)?))
+            }
             _ => return None,
         })
     }
@@ -187,15 +285,49 @@ fn digest_key(out: &mut Vec<u8>, family: u8, digest: &Digest) {
 
 fn timed_key(out: &mut Vec<u8>, family: u8, at: Timestamp, rest: &[u8]) {
     out.push(family);
-    // The sign bit is flipped so that times before 1970 sort first.
-    out.extend_from_slice(&(at.as_millis() ^ i64::MIN).to_be_bytes());
+    out.extend_from_slice(&time_bytes(at));
     out.extend_from_slice(rest);
+}
+
+/// The sign bit is flipped so that times before 1970 sort first.
+fn time_bytes(at: Timestamp) -> [u8; 8] {
+    (at.as_millis() ^ i64::MIN).to_be_bytes()
 }
 
 fn batch_key(out: &mut Vec<u8>, id: BatchId, part: u8, rest: &[u8]) {
     raw_key(out, BATCH, id.raw());
     out.push(part);
     out.extend_from_slice(rest);
+}
+
+fn media_key(out: &mut Vec<u8>, family: u8, id: &MediaId, rest: &[u8]) {
+    out.push(family);
+    out.extend_from_slice(id.bytes());
+    out.extend_from_slice(rest);
+}
+
+fn media(bytes: &[u8]) -> Option<(MediaId, &[u8])> {
+    let (id, rest) = bytes.split_first_chunk::<26>()?;
+    Some((std::str::from_utf8(id).ok()?.parse().ok()?, rest))
+}
+
+/// From which notice to which endpoint.
+fn route(bytes: &[u8]) -> Option<(EndpointId, NoticeId, &[u8])> {
+    let (endpoint, rest) = bytes.split_first_chunk::<16>()?;
+    let (notice, rest) = rest.split_first_chunk::<16>()?;
+    let endpoint = EndpointId::from_raw(u128::from_be_bytes(*endpoint));
+    Some((endpoint, NoticeId::from_raw(u128::from_be_bytes(*notice)), rest))
+}
+
+fn decode_delivery(bytes: &[u8]) -> Option<Key> {
+    let (endpoint, notice, rest) = route(bytes)?;
+    Some(match rest.split_first()? {
+        (&PART_HEAD, []) => Key::Delivery(endpoint, notice),
+        (&PART_ATTEMPT, n) => {
+            Key::DeliveryAttempt(endpoint, notice, u32::from_be_bytes(n.try_into().ok()?))
+        }
+        _ => return None,
+    })
 }
 
 fn raw(bytes: &[u8]) -> Option<u128> {
@@ -225,6 +357,7 @@ fn decode_batch(bytes: &[u8]) -> Option<Key> {
             Key::Memo(id, TargetIx(*ix), StepRef { step, round })
         }
         (PART_ENTRY, rest) => Key::Entry(id, u32::from_be_bytes(rest.try_into().ok()?)),
+        (PART_FETCHED, rest) => Key::Fetched(id, digest(rest)?),
         _ => return None,
     })
 }
@@ -241,6 +374,13 @@ impl fmt::Display for Key {
             Self::ApiKey(digest) => write!(f, "API key with hash {digest}"),
             Self::ApiKeyById(id) => write!(f, "API key {id}"),
             Self::Park(id) => write!(f, "rate-limit rest of account {id}"),
+            Self::KeyUse(id) => write!(f, "last use of API key {id}"),
+            Self::Media(id) => write!(f, "upload {id}"),
+            Self::MediaByTime(at, id) => write!(f, "place of upload {id} at {at}"),
+            Self::MediaUse(id, batch) => write!(f, "use of upload {id} by {batch}"),
+            Self::Endpoint(id) => write!(f, "webhook endpoint {id}"),
+            Self::EndpointHealth(id) => write!(f, "health of webhook endpoint {id}"),
+            Self::OauthState(digest) => write!(f, "connect under way {digest}"),
             Self::Batch(id) => write!(f, "head of {id}"),
             Self::Target(id, ix) => write!(f, "target {} of {id}", ix.0),
             Self::Content(id, place) => write!(f, "content {} of {id}", place.0),
@@ -248,12 +388,22 @@ impl fmt::Display for Key {
                 write!(f, "memo of step {}.{}, target {} of {id}", at.step, at.round, ix.0)
             }
             Self::Entry(id, n) => write!(f, "journal entry {n} of {id}"),
+            Self::Fetched(id, digest) => write!(f, "media address {digest} of {id}"),
+            Self::Delivery(endpoint, notice) => write!(f, "delivery of {notice} to {endpoint}"),
+            Self::DeliveryAttempt(endpoint, notice, n) => {
+                write!(f, "attempt {n} at the delivery of {notice} to {endpoint}")
+            }
+            Self::NoticeCursor => f.write_str("the place up to which notices are delivered"),
             Self::Timer(at, id) => write!(f, "timer of {id} at {at}"),
             Self::Post(id) => write!(f, "index of {id}"),
             Self::Claim(digest) => write!(f, "idempotency record {digest}"),
             Self::ClaimExpiry(at, digest) => write!(f, "expiry at {at} of claim {digest}"),
             Self::Settled(at, id) => write!(f, "settled mark of {id} at {at}"),
             Self::Upkeep(digest) => write!(f, "upkeep record {digest}"),
+            Self::Notice(id) => write!(f, "notice {id}"),
+            Self::DeliveryDue(endpoint, at, notice) => {
+                write!(f, "turn at {at} of the delivery of {notice} to {endpoint}")
+            }
         }
     }
 }
@@ -270,105 +420,4 @@ pub(super) fn words(bytes: &[u8]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::store::samples::any_key;
-
-    proptest! {
-        #[test]
-        fn every_key_survives_its_bytes(key in any_key()) {
-            let bytes = key.encode();
-            prop_assert_eq!(Key::decode(&bytes), Some(key));
-            prop_assert_eq!(Key::decode(&bytes[..bytes.len() - 1]), None);
-            let mut longer = bytes;
-            longer.push(0);
-            prop_assert_eq!(Key::decode(&longer), None);
-        }
-
-        #[test]
-        fn instants_sort_across_1970(a in any::<i64>(), b in any::<i64>(), id in any::<u128>()) {
-            let timer = |ms| Key::Timer(Timestamp::from_millis(ms), BatchId::from_raw(id));
-            prop_assert_eq!(timer(a).encode().cmp(&timer(b).encode()), a.cmp(&b));
-        }
-
-        #[test]
-        fn rows_sort_by_batch_then_kind_then_number(
-            batches in any::<(u128, u128)>(),
-            kinds in (0u8..5, 0u8..5),
-            numbers in any::<(u8, u8)>(),
-        ) {
-            let row = |batch, kind, n: u8| {
-                let batch = BatchId::from_raw(batch);
-                match kind {
-                    0 => Key::Batch(batch),
-                    1 => Key::Target(batch, TargetIx(n)),
-                    2 => Key::Content(batch, ContentIx(u16::from(n) << 4)),
-                    3 => Key::Memo(batch, TargetIx(n), StepRef { step: 1, round: 2 }),
-                    _ => Key::Entry(batch, u32::from(n) << 12),
-                }
-            };
-            let number = |kind, n| if kind == 0 { 0 } else { n };
-            let left = row(batches.0, kinds.0, numbers.0);
-            let right = row(batches.1, kinds.1, numbers.1);
-            let expected = (batches.0, kinds.0, number(kinds.0, numbers.0))
-                .cmp(&(batches.1, kinds.1, number(kinds.1, numbers.1)));
-            prop_assert_eq!(left.cmp(&right), expected);
-        }
-    }
-
-    #[test]
-    fn families_sort_in_the_order_of_the_enum() {
-        let zero = BatchId::from_raw(0);
-        let at = Timestamp::from_millis(0);
-        let none = Digest([0; 32]);
-        let keys = [
-            Key::Meta,
-            Key::Definition(none),
-            Key::Profile(ProfileId::from_raw(0)),
-            Key::Account(AccountId::from_raw(0)),
-            Key::Credential(AccountId::from_raw(0)),
-            Key::ApiKey(none),
-            Key::ApiKeyById(KeyId::from_raw(0)),
-            Key::Park(AccountId::from_raw(0)),
-            Key::Batch(zero),
-            Key::Target(zero, TargetIx(0)),
-            Key::Content(zero, ContentIx(0)),
-            Key::Memo(zero, TargetIx(0), StepRef { step: 0, round: 0 }),
-            Key::Entry(zero, 0),
-            Key::Timer(at, zero),
-            Key::Post(PostId::from_raw(0)),
-            Key::Claim(none),
-            Key::ClaimExpiry(at, none),
-            Key::Settled(at, zero),
-            Key::Upkeep(none),
-        ];
-        assert!(keys.is_sorted());
-        let families: Vec<u8> = keys.iter().map(|key| key.encode()[0]).collect();
-        assert_eq!(
-            families,
-            [1, 2, 3, 4, 5, 6, 7, 8, 16, 16, 16, 16, 16, 32, 33, 34, 35, 36, 37],
-            "family bytes are persisted"
-        );
-    }
-
-    #[test]
-    fn what_belongs_to_a_batch_lies_together_entries_last() {
-        let batch = BatchId::from_raw(7);
-        let ix = TargetIx(24);
-        let step = StepRef { step: 9, round: 9 };
-        let keys = [
-            Key::Batch(batch),
-            Key::Target(batch, ix),
-            Key::Content(batch, ContentIx(1)),
-            Key::Memo(batch, ix, step),
-            Key::Entry(batch, 0),
-            Key::Entry(batch, 1),
-            Key::Batch(BatchId::from_raw(8)),
-        ];
-        assert!(keys.windows(2).all(|pair| pair[0].encode() < pair[1].encode()));
-        assert_eq!(Key::decode(&[]), None);
-        assert_eq!(Key::decode(&[BATCH, 1, 2]), None);
-    }
-}
+mod tests;

@@ -28,13 +28,13 @@ pub use disk::Sled;
 pub use key::Key;
 pub use memory::Memory;
 pub use record::{
-    BatchHead, ClaimRecord, ClaimState, CredentialRecord, DefinitionRecord, MetaRecord, ParkRecord,
-    PostPlace, Record, TimerRecord, UpkeepRecord,
+    BatchHead, ClaimRecord, ClaimState, CredentialRecord, DefinitionRecord, FetchedRecord,
+    MetaRecord, OauthStateRecord, ParkRecord, PostPlace, Record, TimerRecord, UpkeepRecord,
 };
 pub use verify::{Finding, VerifyReport, verify};
 
 /// The format of the store as a whole: raised when an older program must not open it.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// One change to one key.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,5 +1,7 @@
 //! Sample rows for the tests of this room: one rich row a kind, and random ones by the seed.
 
+mod told;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -146,6 +148,7 @@ impl Maker {
             content: ContentIx(self.below(25) as u16),
             cursor: self.cursor(),
             due: self.maybe(Self::at),
+            timed_by: self.maybe(Self::request_id),
             started_at: self.maybe(Self::at),
             lateness: self.maybe(|it| Millis(it.num())),
             attempts: self.small(),
@@ -207,6 +210,7 @@ impl Maker {
             created_at: self.at(),
             request_id: self.request_id(),
             key: KeyId::from_raw(self.wide()),
+            test: self.below(2) == 0,
             scheduled_at: self.maybe(Self::at),
             claim: self.maybe(Self::digest),
             reply: self.reply(),
@@ -265,7 +269,7 @@ impl Maker {
             },
             4 => Event::Recovered { ix },
             5 => Event::ReplyDue,
-            6 => Event::Rescheduled { ix, due: self.at() },
+            6 => Event::Rescheduled { ix, due: self.at(), request: self.maybe(Self::request_id) },
             7 => Event::Edited {
                 ix,
                 place: ContentIx(self.below(90) as u16),
@@ -275,6 +279,12 @@ impl Maker {
             8 => Event::Canceled { ix, reason: CancelReason::AccountRemoved },
             9 if self.below(2) == 0 => Event::Ruled { ix, ruling: Ruling::Failed },
             10 => Event::Missed { ix },
+            11 => Event::Retried {
+                ix,
+                due: self.at(),
+                request: self.maybe(Self::request_id),
+                force: self.below(2) == 0,
+            },
             _ => {
                 let uri = self.maybe(Self::text);
                 Event::Ruled { ix, ruling: Ruling::Published { uri } }
@@ -312,7 +322,16 @@ impl Maker {
             15 => Key::Claim(self.digest()),
             16 => Key::ClaimExpiry(self.at(), self.digest()),
             17 => Key::Settled(self.at(), batch),
-            _ => Key::Upkeep(self.digest()),
+            18 => Key::Upkeep(self.digest()),
+            19 => Key::KeyUse(KeyId::from_raw(self.wide())),
+            20 => Key::Media(MediaId::fresh(self.wide())),
+            21 => Key::MediaByTime(self.at(), MediaId::fresh(self.wide())),
+            22 => Key::MediaUse(MediaId::fresh(self.wide()), batch),
+            23 => Key::Endpoint(EndpointId::from_raw(self.wide())),
+            24 => Key::EndpointHealth(EndpointId::from_raw(self.wide())),
+            25 => Key::OauthState(self.digest()),
+            26 => Key::Fetched(batch, self.digest()),
+            kind => self.delivery_key(kind),
         }
     }
 
@@ -342,7 +361,7 @@ impl Maker {
             Key::Content(..) => Record::Content(self.content()),
             Key::Memo(..) => Record::Memo(self.text()),
             Key::Entry(..) => {
-                let kind = self.below(12);
+                let kind = self.below(13);
                 self.entry(kind)
             }
             Key::Timer(..) => Record::Timer(TimerRecord { running: self.below(2) == 0 }),
@@ -351,12 +370,25 @@ impl Maker {
                 ix: TargetIx(self.num() as u8),
             }),
             Key::Claim(_) => Record::Claim(self.claim()),
-            Key::ClaimExpiry(..) | Key::Settled(..) => Record::Mark,
+            Key::ClaimExpiry(..)
+            | Key::Settled(..)
+            | Key::MediaByTime(..)
+            | Key::MediaUse(..)
+            | Key::DeliveryDue(..) => Record::Mark,
             Key::Upkeep(_) => Record::Upkeep(UpkeepRecord {
                 name: self.text(),
                 ran_at: self.at(),
                 report: self.text(),
             }),
+            Key::KeyUse(_) | Key::Media(_) | Key::OauthState(_) | Key::Fetched(..) => {
+                self.kept(key)
+            }
+            Key::Endpoint(_)
+            | Key::EndpointHealth(_)
+            | Key::Delivery(..)
+            | Key::DeliveryAttempt(..)
+            | Key::NoticeCursor
+            | Key::Notice(_) => self.told(key),
         }
     }
 
@@ -403,7 +435,7 @@ impl Maker {
     }
 }
 
-const KINDS: u64 = 19;
+const KINDS: u64 = 32;
 
 /// Any key of any family.
 pub(in crate::store) fn any_key() -> impl Strategy<Value = Key> {

@@ -284,7 +284,8 @@ const fn batch_of(key: Key) -> Option<BatchId> {
         | Key::Target(id, _)
         | Key::Content(id, _)
         | Key::Memo(id, ..)
-        | Key::Entry(id, _) => Some(id),
+        | Key::Entry(id, _)
+        | Key::Fetched(id, _) => Some(id),
         _ => None,
     }
 }
@@ -295,6 +296,9 @@ fn names_itself(key: &Key, record: &Record) -> bool {
         (Key::Profile(id), Record::Profile(it)) => it.id == *id,
         (Key::Account(id), Record::Account(it)) => it.id == *id,
         (Key::ApiKey(hash), Record::ApiKey(it)) => it.hash == *hash,
+        (Key::Media(id), Record::Media(it)) => it.id == *id,
+        (Key::Endpoint(id), Record::Endpoint(it)) => it.id == *id,
+        (Key::Notice(id), Record::Notice(it)) => it.id == *id,
         (Key::Entry(batch, n), Record::Entry(it)) => it.batch == *batch && it.n == *n,
         _ => true,
     }

@@ -92,7 +92,7 @@ fn result<'a>(batch: &Batch, target: &'a Target, links: &Links) -> ResultBody<'a
         account_id: target.account.to_string(),
         platform: target.platform.as_str(),
         post_id: target.post.to_string(),
-        status: post_status(target, batch.scheduled_at.is_some()),
+        status: post_status(target),
         uri: receipt.and_then(|receipt| receipt.uri.as_deref()),
         cid: receipt.and_then(|receipt| receipt.cid.as_deref()),
         url: receipt.and_then(|receipt| receipt.url.as_deref()),

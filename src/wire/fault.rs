@@ -62,7 +62,7 @@ pub fn error_value(fault: &Fault, request: &RequestId, links: &Links) -> serde_j
 }
 
 /// JSON text as it is; what is no JSON becomes a JSON string.
-fn raw(text: &str) -> Box<RawValue> {
+pub(super) fn raw(text: &str) -> Box<RawValue> {
     RawValue::from_string(text.to_owned()).unwrap_or_else(|_| {
         let quoted = serde_json::Value::String(text.to_owned()).to_string();
         RawValue::from_string(quoted).expect("a quoted string is JSON")

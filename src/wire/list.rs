@@ -143,7 +143,7 @@ fn read_cursor(text: &str) -> Option<PostId> {
 impl ListQuery {
     /// Whether a target is listed, its place aside.
     pub fn matches(&self, batch: &Batch, target: &Target) -> bool {
-        let status = post_status(target, batch.scheduled_at.is_some());
+        let status = post_status(target);
         let code = super::batch::fault_of(target).map(|fault| fault.code.as_str());
         let text = || batch.content_of(target).text.to_lowercase();
         self.profile.is_none_or(|profile| profile == Some(target.profile))

@@ -11,6 +11,7 @@ mod fault;
 mod batch;
 mod post;
 mod attempts;
+mod notice;
 mod account;
 mod issues;
 mod create;
@@ -19,6 +20,7 @@ mod target;
 mod media;
 mod options;
 mod patch;
+mod retry;
 mod list;
 
 pub use account::{account_body, account_value, accounts_body};
@@ -29,9 +31,11 @@ pub use fault::{error_body, error_value};
 pub use links::Links;
 pub use list::{ListQuery, cursor_of, list_body, parse_list};
 pub use media::{RequestMedia, RequestSource};
+pub use notice::{event_body, event_value, post_notice};
 pub use options::PlatformOptions;
 pub use patch::{PatchRequest, parse_patch};
-pub use post::{cancel_body, post_body, post_status, post_value};
+pub use post::{cancel_body, post_body, post_status, post_value, retry_body};
+pub use retry::{RetryRequest, parse_retry};
 pub use target::TargetRequest;
 
 /// A reply: status and exact bytes.

@@ -7,7 +7,7 @@ use super::attempts::AttemptView;
 use super::batch::{WarningBody, fault_of, warnings};
 use super::fault::{ErrorObject, error_object, to_bytes};
 use crate::model::{
-    Account, Batch, Cursor, MediaItem, MediaSource, Outcome, PostId, Target, TargetIx,
+    Account, Batch, Cursor, MediaItem, MediaSource, Outcome, Platform, PostId, Target, TargetIx,
 };
 
 /// A post with the members of the contract, in its order; ours come after.
@@ -62,8 +62,14 @@ struct MediaBody<'a> {
     bytes_base64: Option<&'static str>,
 }
 
+/// Whether a post goes to no platform but our own.
+pub(super) fn is_sandbox(batch: &Batch, target: &Target) -> bool {
+    batch.test || target.platform == Platform::Sandbox
+}
+
 /// A target's status on the wire. Between two attempts a scheduled post is `validated`.
-pub fn post_status(target: &Target, scheduled: bool) -> &'static str {
+pub fn post_status(target: &Target) -> &'static str {
+    let scheduled = target.due.is_some();
     match &target.cursor {
         Cursor::Queued { .. } => "queued",
         Cursor::Waiting { .. } if scheduled => "validated",
@@ -107,6 +113,15 @@ pub fn cancel_body(post: PostId) -> Vec<u8> {
     to_bytes(&serde_json::json!({ "id": post.to_string(), "status": "canceled" }))
 }
 
+/// The answer to a retry.
+pub fn retry_body(target: &Target) -> Vec<u8> {
+    to_bytes(&serde_json::json!({
+        "id": target.post.to_string(),
+        "status": post_status(target),
+        "scheduledAt": target.due.map(|due| due.to_string()),
+    }))
+}
+
 fn body<'a>(
     batch: &'a Batch,
     target: &'a Target,
@@ -128,7 +143,7 @@ fn body<'a>(
             display_name: account.display_name.as_deref(),
         }),
         platform: target.platform.as_str(),
-        status: post_status(target, batch.scheduled_at.is_some()),
+        status: post_status(target),
         text: &content.text,
         media_refs: content.media.iter().map(media).collect(),
         scheduled_at: target.due.map(|at| at.to_string()),
@@ -136,7 +151,7 @@ fn body<'a>(
         platform_uri: receipt.and_then(|receipt| receipt.uri.as_deref()),
         platform_cid: receipt.and_then(|receipt| receipt.cid.as_deref()),
         error: fault_of(target).map(|fault| error_object(fault, &batch.request_id, links)),
-        sandbox: target.platform == crate::model::Platform::Sandbox,
+        sandbox: is_sandbox(batch, target),
         created_at: batch.created_at.to_string(),
         updated_at: target.updated_at.to_string(),
         batch_id: batch.id.to_string(),

@@ -5,11 +5,12 @@ use super::parse::parse;
 use super::upkeep::{UpkeepDefinition, parse_upkeep};
 
 /// Every built-in definition of a publish: name and text.
-pub const PUBLISH: [(&str, &str); 4] = [
+pub const PUBLISH: [(&str, &str); 5] = [
     ("bluesky", include_str!("../../workflows/publish/bluesky.toml")),
     ("sandbox", include_str!("../../workflows/publish/sandbox.toml")),
     ("sandbox-readable", include_str!("../../workflows/publish/sandbox-readable.toml")),
     ("sandbox-blind", include_str!("../../workflows/publish/sandbox-blind.toml")),
+    ("rehearsal", include_str!("../../workflows/publish/rehearsal.toml")),
 ];
 
 /// Every built-in upkeep task: name and text.

@@ -26,6 +26,8 @@ async fn a_refusal_tells_its_rule_and_that_nothing_was_sent() {
     let sandbox = json!({ "accountId": uuid(1) });
     let long = json!({ "accountId": uuid(1), "text": "a".repeat(3_001) });
     let years = 2 * 365 * 86_400_000;
+    let mut later_upload: Value = serde_json::from_str(&later(1, 60_000)).expect("JSON");
+    later_upload["media"] = json!([{ "kind": "image", "mediaId": "med_0123456789abcdefABCDEF" }]);
     let rows = [
         ("{".to_owned(), 400, "body.json"),
         (to(9, "x"), 404, ""),
@@ -37,7 +39,7 @@ async fn a_refusal_tells_its_rule_and_that_nothing_was_sent() {
         ),
         (two(sandbox.clone(), sandbox.clone()), 400, "targets.duplicate"),
         (two(sandbox, long), 400, "sandbox.text.max_chars"),
-        (image(json!({ "mediaId": "med_0123456789abcdefABCDEF" })), 404, "media.unknown"),
+        (later_upload.to_string(), 400, "media.unknown"),
         (later(1, 999), 400, "scheduledAt.future"),
         (later(1, years + 1), 400, "scheduledAt.max"),
     ];
@@ -143,7 +145,7 @@ async fn an_edit_is_checked_whole_against_what_is_stored() {
         ),
         (
             r#"{"media":[{"kind":"image","mediaId":"med_0123456789abcdefABCDEF"}]}"#,
-            404,
+            400,
             "media.unknown",
         ),
     ] {

@@ -55,7 +55,6 @@ impl Rig {
             registry: Arc::new(platforms::registry()),
             links,
             now: Arc::new(move || Timestamp::from_millis(clock.load(Ordering::SeqCst))),
-            media_known: Arc::new(|id| id.as_str().ends_with("known0")),
         });
         Self { store, engine, admission, now, kept: Arc::default() }
     }

@@ -4,7 +4,8 @@
 use std::fmt::Write as _;
 
 use fanfare::engine::{
-    Change, ChangeError, Changed, Claim, EngineError, Input, NewTarget, Submission, Submitted,
+    Asking, Change, ChangeError, Changed, Claim, EngineError, Input, NewTarget, Submission,
+    Submitted,
 };
 use fanfare::model::{
     AccountId, BatchId, CancelReason, Content, ContentIx, Cursor, Digest, FirstComment, KeyId,
@@ -177,6 +178,7 @@ impl Client {
         Submission {
             request_id: RequestId::from_caller("sim").expect("well formed"),
             key: KeyId::from_raw(1),
+            test: false,
             claim: Some(self.claim),
             scheduled_at: self.scheduled_at,
             contents: self.contents.clone(),
@@ -212,7 +214,7 @@ impl Client {
         let post: PostId = target.post;
         let (ticket, receiver) = oneshot::channel();
         self.changing.push(receiver);
-        vec![Input::Change(post, change, ticket)]
+        vec![Input::Change(post, change, Asking::default(), ticket)]
     }
 
     fn next_wish(&mut self, dice: &mut Dice) -> Option<u64> {

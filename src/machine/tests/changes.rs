@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::super::Refusal;
+use super::super::{Effects, Refusal, Tidings};
 use super::support::*;
 use crate::model::*;
 use crate::workflow::Doubt;
@@ -18,12 +18,13 @@ fn cancel(reason: CancelReason) -> Event {
 #[test]
 fn a_queued_post_moves_in_time() {
     let mut world = queued();
-    world.apply(1, Event::Rescheduled { ix: IX, due: at(20_000) });
+    world.apply(1, Event::Rescheduled { ix: IX, due: at(20_000), request: None });
     assert_eq!(world.cursor(), &Cursor::Queued { due: at(20_000) });
     assert_eq!(world.attempt(10_000, Event::Woke { ix: IX }), Err(Refusal::NotDue));
-    let past = world.attempt(15_000, Event::Rescheduled { ix: IX, due: at(15_000) });
+    let past = world.attempt(15_000, Event::Rescheduled { ix: IX, due: at(15_000), request: None });
     assert_eq!(past, Err(Refusal::Window));
-    let fired = world.attempt(20_000, Event::Rescheduled { ix: IX, due: at(30_000) });
+    let fired =
+        world.attempt(20_000, Event::Rescheduled { ix: IX, due: at(30_000), request: None });
     assert_eq!(fired, Err(Refusal::Window), "its time has come");
 }
 
@@ -88,4 +89,63 @@ fn an_operator_rules_on_what_is_held() {
         let twice = world.attempt(10, Event::Ruled { ix: IX, ruling });
         assert!(matches!(twice, Err(Refusal::Unfit { .. })));
     }
+}
+
+fn retry_at(ms: u64, force: bool) -> Event {
+    Event::Retried { ix: IX, due: at(ms), request: None, force }
+}
+
+#[test]
+fn what_is_not_live_is_tried_again_from_the_start() {
+    let mut world = World::text(Doubt::Hold);
+    world.begin(0);
+    world.answer(1, refuse());
+    assert_eq!(world.attempt(5, retry_at(5, false)), Err(Refusal::Window));
+    let effects = world.apply(5, retry_at(1_005, false));
+    assert_eq!(effects.tidings, [(IX, Tidings::Queued)]);
+    assert_eq!(world.cursor(), &Cursor::Queued { due: at(1_005) });
+    assert_eq!(world.target().started_at, None, "it starts anew");
+    assert_eq!(world.target().last_fault, None);
+    world.wake(1_005);
+    world.begin(1_006);
+    let effects = world.answer(1_007, done());
+    assert_eq!(effects.tidings, [(IX, Tidings::Published)]);
+    assert!(effects.settled, "it settles a second time");
+    assert!(matches!(world.attempt(9_000, retry_at(10_000, true)), Err(Refusal::Unfit { .. })));
+}
+
+#[test]
+fn what_may_be_live_is_tried_again_only_by_force_and_keeps_its_start() {
+    let mut world = World::text(Doubt::Hold);
+    world.begin(0);
+    let effects = world.answer(1, unknown());
+    assert_eq!(effects.tidings, [(IX, Tidings::Failed)]);
+    assert_eq!(world.attempt(5, retry_at(2_000, false)), Err(Refusal::Doubtful));
+    world.apply(5, retry_at(2_000, true));
+    assert_eq!(world.target().started_at, Some(at(0)), "platforms with keys know it by that");
+    assert_eq!(world.target().doubt_since, None);
+}
+
+#[test]
+fn each_end_is_told_once() {
+    let told = |effects: Effects| effects.tidings.into_iter().map(|(_, told)| told).next();
+    let mut canceled = queued();
+    let effects = canceled.apply(1, Event::Rescheduled { ix: IX, due: at(20_000), request: None });
+    assert_eq!(told(effects), Some(Tidings::Rescheduled { before: at(10_000) }));
+    let content = Arc::new(Content { text: "better".into(), ..Content::default() });
+    let effects = canceled.apply(2, Event::Edited { ix: IX, place: ContentIx(1), content });
+    assert_eq!(told(effects), Some(Tidings::Updated { text: true, media: false }));
+    assert_eq!(told(canceled.apply(3, cancel(CancelReason::Requested))), Some(Tidings::Canceled));
+
+    let mut found_live = World::text(Doubt::Hold);
+    found_live.begin(0);
+    found_live.answer(1, unknown());
+    let live = Event::Ruled { ix: IX, ruling: Ruling::Published { uri: None } };
+    assert_eq!(told(found_live.apply(2, live)), Some(Tidings::Published));
+
+    let mut found_lost = World::text(Doubt::Hold);
+    found_lost.begin(0);
+    found_lost.answer(1, unknown());
+    let lost = Event::Ruled { ix: IX, ruling: Ruling::Failed };
+    assert_eq!(told(found_lost.apply(2, lost)), None, "that it failed has been told");
 }

@@ -25,6 +25,9 @@ fn worlds() -> Vec<(&'static str, World)> {
     let mut ended = World::text(PROBE);
     ended.begin(0);
     ended.answer(1, done());
+    let mut failed = World::text(PROBE);
+    failed.begin(0);
+    failed.answer(1, refuse());
     vec![
         ("queued", queued),
         ("ready", ready),
@@ -33,6 +36,7 @@ fn worlds() -> Vec<(&'static str, World)> {
         ("doubtful", doubtful),
         ("held", held),
         ("ended", ended),
+        ("failed", failed),
     ]
 }
 
@@ -45,11 +49,12 @@ fn events() -> Vec<(&'static str, Event)> {
         ("begun", Event::Begun { ix: IX }),
         ("answered", answered),
         ("recovered", Event::Recovered { ix: IX }),
-        ("rescheduled", Event::Rescheduled { ix: IX, due: at(40_000) }),
+        ("rescheduled", Event::Rescheduled { ix: IX, due: at(40_000), request: None }),
         ("edited", Event::Edited { ix: IX, place: ContentIx(1), content }),
         ("canceled", Event::Canceled { ix: IX, reason: CancelReason::Requested }),
         ("removed", Event::Canceled { ix: IX, reason: CancelReason::AccountRemoved }),
         ("ruled", Event::Ruled { ix: IX, ruling: Ruling::Failed }),
+        ("retried", Event::Retried { ix: IX, due: at(40_000), request: None, force: true }),
     ]
 }
 
@@ -62,6 +67,7 @@ fn taken(event: &str) -> &'static [&'static str] {
         "answered" | "recovered" => &["running"],
         "removed" => &["queued", "ready", "waiting"],
         "ruled" => &["held"],
+        "retried" => &["held", "failed"],
         other => panic!("{other}"),
     }
 }

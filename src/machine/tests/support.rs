@@ -72,6 +72,7 @@ impl World {
                 at: T0,
                 request_id: RequestId::from_caller("r1").expect("a good id"),
                 key: KeyId::from_raw(1),
+                test: false,
                 claim: None,
                 scheduled_at,
                 reply_by: at(60_000),
@@ -155,6 +156,10 @@ pub(super) fn done() -> Verdict {
 
 pub(super) fn staged(memo: &str) -> Verdict {
     Verdict::Done(Output { memo: Some(memo.into()), ..Output::default() })
+}
+
+pub(super) fn refuse() -> Verdict {
+    Verdict::Refuse { fault: fault(Code::PlatformRejected) }
 }
 
 pub(super) fn unknown() -> Verdict {

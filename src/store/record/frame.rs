@@ -5,11 +5,11 @@
 
 use rkyv::util::AlignedVec;
 
-use super::{Key, Record, v1};
+use super::{Key, Record, v1, v2};
 use crate::store::StoreError;
 
-/// The version written; versions above it belong to newer programs.
-const VERSION: u8 = 1;
+/// The newest version; those above it belong to newer programs.
+const VERSION: u8 = 2;
 const HEADER_BYTES: usize = 5;
 
 /// The frame of `record` under `key`.
@@ -18,10 +18,12 @@ const HEADER_BYTES: usize = 5;
 /// When the record is not of the kind its key says: a mistake of the caller.
 pub(in crate::store) fn encode(key: &Key, record: &Record) -> Vec<u8> {
     assert!(record.fits(key), "a record of another kind under {key}");
-    let archive = v1::archive(record);
+    let newest = v2::archive(record).map(|archive| (2, archive));
+    let written = newest.or_else(|| v1::archive(record).map(|archive| (1, archive)));
+    let (version, archive) = written.expect("every kind of record has a version that writes it");
     let mut frame = Vec::with_capacity(HEADER_BYTES + archive.len());
-    frame.push(VERSION);
-    frame.extend_from_slice(&checksum(VERSION, key, &archive).to_le_bytes());
+    frame.push(version);
+    frame.extend_from_slice(&checksum(version, key, &archive).to_le_bytes());
     frame.extend_from_slice(&archive);
     frame
 }
@@ -42,13 +44,14 @@ pub(in crate::store) fn decode(key: &Key, frame: &[u8]) -> Result<Record, StoreE
     if version > VERSION {
         return Err(StoreError::TooNew { found: version.into(), known: VERSION.into() });
     }
-    if version != VERSION {
-        return Err(corrupt(format!("no program ever wrote version {version}")));
-    }
     // rkyv reads in place and wants alignment; values lie at any offset.
     let mut aligned = AlignedVec::with_capacity(archive.len());
     aligned.extend_from_slice(archive);
-    v1::restore(key, &aligned).map_err(|unfit| corrupt(unfit.0))
+    match version {
+        1 => v1::restore(key, &aligned).map_err(|unfit| corrupt(unfit.0)),
+        2 => v2::restore(key, &aligned).map_err(|unfit| corrupt(unfit.0)),
+        other => Err(corrupt(format!("no program ever wrote version {other}"))),
+    }
 }
 
 fn checksum(version: u8, key: &Key, archive: &[u8]) -> u32 {
@@ -78,11 +81,12 @@ mod tests {
         fn garbage_is_refused_and_never_panics(
             bytes in proptest::collection::vec(any::<u8>(), 0..400),
             (key, _) in any_row(),
+            version in 0u8..=VERSION,
         ) {
             prop_assert!(decode(&key, &bytes).is_err());
             // With a good checksum in front, the layout check stands alone.
-            let mut sealed = vec![VERSION];
-            sealed.extend_from_slice(&checksum(VERSION, &key, &bytes).to_le_bytes());
+            let mut sealed = vec![version];
+            sealed.extend_from_slice(&checksum(version, &key, &bytes).to_le_bytes());
             sealed.extend_from_slice(&bytes);
             match decode(&key, &sealed) {
                 Ok(record) => prop_assert!(record.fits(&key)),
@@ -126,6 +130,6 @@ mod tests {
         let mut frame = vec![VERSION + 1, 0, 0, 0, 0, 9, 9];
         let sum = checksum(VERSION + 1, &Key::Meta, &[9, 9]);
         frame[1..5].copy_from_slice(&sum.to_le_bytes());
-        assert_eq!(decode(&Key::Meta, &frame), Err(StoreError::TooNew { found: 2, known: 1 }));
+        assert_eq!(decode(&Key::Meta, &frame), Err(StoreError::TooNew { found: 3, known: 2 }));
     }
 }

@@ -1,26 +1,31 @@
 //! How a frozen type and the model's type of today become each other.
 //!
-//! A version of the disk format lists its types with the two macros below, field by field. When
-//! the model grows a field, the list no longer compiles against it: that is the moment to leave
-//! the version as it is and to write the next one.
+//! A version of the disk format lists its types with the `frozen` macros below, field by field.
+//! When the model grows a field, the list no longer compiles against it: that is the moment to
+//! write the type anew in the next version, and to mark the old one as `retired`. A retired type
+//! is read for ever and never written; what it lacks comes back as the default.
 
 use std::sync::Arc;
 
 use crate::model::{
-    AccountId, BatchId, ContentIx, Digest, KeyId, MediaId, Millis, PostId, ProfileId, RequestId,
-    TargetIx, Timestamp,
+    AccountId, BatchId, ContentIx, DeliveryId, Digest, EndpointId, KeyId, MediaId, Millis,
+    NoticeId, PostId, ProfileId, RequestId, TargetIx, Timestamp,
 };
 
 /// What a stored value cannot be read as, in words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Unfit(pub(super) String);
 
-/// A frozen type with its counterpart in the model.
-pub(super) trait Mirror<M>: Sized {
+/// A stored type that becomes its counterpart in the model.
+pub(super) trait Thaw<M>: Sized {
+    /// The model's form; stored text may not fit the model's type.
+    fn thaw(self) -> Result<M, Unfit>;
+}
+
+/// A frozen type, which is also written.
+pub(super) trait Mirror<M>: Thaw<M> {
     /// The frozen form of `model`.
     fn freeze(model: &M) -> Self;
-    /// The model's form again; stored text may not fit the model's type.
-    fn thaw(self) -> Result<M, Unfit>;
 }
 
 /// Types that are the same in both worlds.
@@ -30,6 +35,9 @@ macro_rules! same {
             fn freeze(model: &$ty) -> Self {
                 model.clone()
             }
+        }
+
+        impl Thaw<$ty> for $ty {
             fn thaw(self) -> Result<$ty, Unfit> {
                 Ok(self)
             }
@@ -45,13 +53,16 @@ macro_rules! wide {
             fn freeze(model: &$model) -> Self {
                 model.raw().to_be_bytes()
             }
+        }
+
+        impl Thaw<$model> for [u8; 16] {
             fn thaw(self) -> Result<$model, Unfit> {
                 Ok(<$model>::from_raw(u128::from_be_bytes(self)))
             }
         }
     )*};
 }
-wide!(BatchId, PostId, AccountId, ProfileId, KeyId);
+wide!(BatchId, PostId, AccountId, ProfileId, KeyId, NoticeId, EndpointId, DeliveryId);
 
 /// Wrappers around one public field.
 macro_rules! wrapped {
@@ -60,6 +71,9 @@ macro_rules! wrapped {
             fn freeze(model: &$model) -> Self {
                 model.0
             }
+        }
+
+        impl Thaw<$model> for $frozen {
             fn thaw(self) -> Result<$model, Unfit> {
                 Ok($model(self))
             }
@@ -72,6 +86,9 @@ impl Mirror<Timestamp> for i64 {
     fn freeze(model: &Timestamp) -> Self {
         model.as_millis()
     }
+}
+
+impl Thaw<Timestamp> for i64 {
     fn thaw(self) -> Result<Timestamp, Unfit> {
         Ok(Timestamp::from_millis(self))
     }
@@ -81,6 +98,9 @@ impl Mirror<Arc<str>> for String {
     fn freeze(model: &Arc<str>) -> Self {
         model.as_ref().to_owned()
     }
+}
+
+impl Thaw<Arc<str>> for String {
     fn thaw(self) -> Result<Arc<str>, Unfit> {
         Ok(self.into())
     }
@@ -90,6 +110,9 @@ impl Mirror<RequestId> for String {
     fn freeze(model: &RequestId) -> Self {
         model.as_str().to_owned()
     }
+}
+
+impl Thaw<RequestId> for String {
     fn thaw(self) -> Result<RequestId, Unfit> {
         RequestId::from_caller(&self).ok_or_else(|| Unfit(format!("{self:?} is no request id")))
     }
@@ -99,6 +122,9 @@ impl Mirror<MediaId> for String {
     fn freeze(model: &MediaId) -> Self {
         model.as_str().to_owned()
     }
+}
+
+impl Thaw<MediaId> for String {
     fn thaw(self) -> Result<MediaId, Unfit> {
         self.parse().map_err(|_| Unfit(format!("{self:?} is no media id")))
     }
@@ -108,6 +134,9 @@ impl<M, T: Mirror<M>> Mirror<M> for Box<T> {
     fn freeze(model: &M) -> Self {
         Self::new(T::freeze(model))
     }
+}
+
+impl<M, T: Thaw<M>> Thaw<M> for Box<T> {
     fn thaw(self) -> Result<M, Unfit> {
         (*self).thaw()
     }
@@ -117,6 +146,9 @@ impl<M, T: Mirror<M>> Mirror<Option<M>> for Option<T> {
     fn freeze(model: &Option<M>) -> Self {
         model.as_ref().map(T::freeze)
     }
+}
+
+impl<M, T: Thaw<M>> Thaw<Option<M>> for Option<T> {
     fn thaw(self) -> Result<Option<M>, Unfit> {
         self.map(T::thaw).transpose()
     }
@@ -126,30 +158,79 @@ impl<M, T: Mirror<M>> Mirror<Vec<M>> for Vec<T> {
     fn freeze(model: &Vec<M>) -> Self {
         model.iter().map(T::freeze).collect()
     }
+}
+
+impl<M, T: Thaw<M>> Thaw<Vec<M>> for Vec<T> {
     fn thaw(self) -> Result<Vec<M>, Unfit> {
         self.into_iter().map(T::thaw).collect()
     }
 }
 
-/// Declares a frozen struct. A field behind `without` is not stored and comes back empty.
-macro_rules! frozen_struct {
+/// Declares a retired struct: read for ever, never written. A field behind `without` is not stored
+/// and comes back as its default.
+macro_rules! retired_struct {
     ($name:ident of $model:ty {
         $($field:ident: $ty:ty),* $(,)?
-    } $(without $absent:ident)?) => {
+    } $(without $($absent:ident),+)?) => {
         #[derive(Archive, Serialize, Deserialize)]
         pub(super) struct $name {
             $($field: $ty,)*
         }
         const _: () = {
             type Model = $model;
+            impl Thaw<Model> for $name {
+                fn thaw(self) -> Result<Model, Unfit> {
+                    Ok(Model {
+                        $($field: self.$field.thaw()?,)*
+                        $($($absent: Default::default(),)+)?
+                    })
+                }
+            }
+        };
+    };
+}
+
+/// Declares a frozen struct, as `retired_struct` and also written.
+macro_rules! frozen_struct {
+    ($name:ident of $model:ty {
+        $($field:ident: $ty:ty),* $(,)?
+    } $(without $($absent:ident),+)?) => {
+        retired_struct! { $name of $model { $($field: $ty),* } $(without $($absent),+)? }
+        const _: () = {
+            type Model = $model;
             impl Mirror<Model> for $name {
                 fn freeze(model: &Model) -> Self {
                     Self { $($field: Mirror::freeze(&model.$field),)* }
                 }
+            }
+        };
+    };
+}
+
+/// Declares a retired enum. A variant's field behind `without` comes back as its default.
+macro_rules! retired_enum {
+    ($name:ident of $model:ty {
+        $($variant:ident
+            $(($bind:ident: $inner:ty))?
+            $({ $($field:ident: $ty:ty),* } $([without $($absent:ident),+])?)?
+        ),* $(,)?
+    }) => {
+        #[derive(Archive, Serialize, Deserialize)]
+        pub(super) enum $name {
+            $($variant $(($inner))? $({ $($field: $ty),* })?,)*
+        }
+        const _: () = {
+            type Model = $model;
+            impl Thaw<Model> for $name {
                 fn thaw(self) -> Result<Model, Unfit> {
-                    Ok(Model {
-                        $($field: self.$field.thaw()?,)*
-                        $($absent: Default::default(),)?
+                    Ok(match self {
+                        $(Self::$variant $(($bind))? $({ $($field),* })? =>
+                            Model::$variant
+                                $(($bind.thaw()?))?
+                                $({
+                                    $($field: $field.thaw()?,)*
+                                    $($($absent: Default::default(),)+)?
+                                })?,)*
                     })
                 }
             }
@@ -165,10 +246,9 @@ macro_rules! frozen_enum {
             $({ $($field:ident: $ty:ty),* })?
         ),* $(,)?
     }) => {
-        #[derive(Archive, Serialize, Deserialize)]
-        pub(super) enum $name {
-            $($variant $(($inner))? $({ $($field: $ty),* })?,)*
-        }
+        retired_enum! { $name of $model {
+            $($variant $(($bind: $inner))? $({ $($field: $ty),* })?),*
+        } }
         const _: () = {
             type Model = $model;
             impl Mirror<Model> for $name {
@@ -180,17 +260,9 @@ macro_rules! frozen_enum {
                                 $({ $($field: Mirror::freeze($field)),* })?,)*
                     }
                 }
-                fn thaw(self) -> Result<Model, Unfit> {
-                    Ok(match self {
-                        $(Self::$variant $(($bind))? $({ $($field),* })? =>
-                            Model::$variant
-                                $(($bind.thaw()?))?
-                                $({ $($field: $field.thaw()?),* })?,)*
-                    })
-                }
             }
         };
     };
 }
 
-pub(super) use {frozen_enum, frozen_struct};
+pub(super) use {frozen_enum, frozen_struct, retired_enum, retired_struct};

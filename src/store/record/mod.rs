@@ -1,7 +1,10 @@
-//! Every record there is, as the other rooms see it; `v1` is how it stands on disk.
+//! Every record there is, as the other rooms see it; `v1` and `v2` are how it stands on disk: a
+//! kind is written in the newest version that changed it, and read in all.
 
 mod frame;
 mod v1;
+mod v2;
+mod archive;
 mod mirror;
 
 #[cfg(test)]
@@ -14,7 +17,8 @@ use std::sync::Arc;
 
 use super::Key;
 use crate::model::{
-    Account, ApiKey, Batch, BatchId, Content, ContentIx, Digest, JournalEntry, KeyId, Profile,
+    Account, ApiKey, Batch, BatchId, Content, ContentIx, Delivery, DeliveryAttempt, Digest,
+    Endpoint, EndpointHealth, JournalEntry, KeyId, MediaObject, Notice, NoticeId, Profile,
     ReplyState, RequestId, Target, TargetIx, Timestamp,
 };
 
@@ -53,10 +57,31 @@ pub enum Record {
     Post(PostPlace),
     /// Under `Key::Claim`.
     Claim(ClaimRecord),
-    /// Under `Key::ClaimExpiry` and `Key::Settled`: nothing but the key.
+    /// Under `Key::ClaimExpiry`, `Key::Settled`, `Key::MediaByTime`, `Key::MediaUse` and
+    /// `Key::DeliveryDue`: nothing but the key.
     Mark,
     /// Under `Key::Upkeep`.
     Upkeep(UpkeepRecord),
+    /// Under `Key::KeyUse`.
+    KeyUse(Timestamp),
+    /// Under `Key::Media`.
+    Media(MediaObject),
+    /// Under `Key::Endpoint`.
+    Endpoint(Endpoint),
+    /// Under `Key::EndpointHealth`.
+    EndpointHealth(EndpointHealth),
+    /// Under `Key::OauthState`.
+    OauthState(OauthStateRecord),
+    /// Under `Key::Fetched`.
+    Fetched(FetchedRecord),
+    /// Under `Key::Delivery`.
+    Delivery(Delivery),
+    /// Under `Key::DeliveryAttempt`.
+    DeliveryAttempt(DeliveryAttempt),
+    /// Under `Key::NoticeCursor`.
+    NoticeCursor(NoticeId),
+    /// Under `Key::Notice`.
+    Notice(Notice),
 }
 
 /// What the store is.
@@ -104,6 +129,8 @@ pub struct BatchHead {
     pub request_id: RequestId,
     /// The key that created it.
     pub key: KeyId,
+    /// Whether a test key created it.
+    pub test: bool,
     /// When it was to go out, if it was scheduled.
     pub scheduled_at: Option<Timestamp>,
     /// The claim it answers.
@@ -172,6 +199,26 @@ pub struct UpkeepRecord {
     pub report: String,
 }
 
+/// A connect under way at a platform.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OauthStateRecord {
+    /// What must be known when the platform sends the person back, sealed.
+    pub sealed: Vec<u8>,
+    /// When it may be forgotten.
+    pub expires_at: Timestamp,
+}
+
+/// What a media address gave: kept, so that every target and attempt sends the same bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FetchedRecord {
+    /// The SHA-256 of the bytes, under which they are kept.
+    pub digest: Digest,
+    /// The MIME type that the address declared, if it did.
+    pub mime: Option<String>,
+    /// The size in bytes.
+    pub bytes: u64,
+}
+
 impl Record {
     /// Whether this kind of record belongs under this family of keys.
     pub const fn fits(&self, key: &Key) -> bool {
@@ -193,8 +240,25 @@ impl Record {
                 | (Key::Timer(..), Self::Timer(_))
                 | (Key::Post(_), Self::Post(_))
                 | (Key::Claim(_), Self::Claim(_))
-                | (Key::ClaimExpiry(..) | Key::Settled(..), Self::Mark)
+                | (
+                    Key::ClaimExpiry(..)
+                        | Key::Settled(..)
+                        | Key::MediaByTime(..)
+                        | Key::MediaUse(..)
+                        | Key::DeliveryDue(..),
+                    Self::Mark
+                )
                 | (Key::Upkeep(_), Self::Upkeep(_))
+                | (Key::KeyUse(_), Self::KeyUse(_))
+                | (Key::Media(_), Self::Media(_))
+                | (Key::Endpoint(_), Self::Endpoint(_))
+                | (Key::EndpointHealth(_), Self::EndpointHealth(_))
+                | (Key::OauthState(_), Self::OauthState(_))
+                | (Key::Fetched(..), Self::Fetched(_))
+                | (Key::Delivery(..), Self::Delivery(_))
+                | (Key::DeliveryAttempt(..), Self::DeliveryAttempt(_))
+                | (Key::NoticeCursor, Self::NoticeCursor(_))
+                | (Key::Notice(_), Self::Notice(_))
         )
     }
 }
@@ -207,6 +271,7 @@ impl BatchHead {
             created_at: batch.created_at,
             request_id: batch.request_id.clone(),
             key: batch.key,
+            test: batch.test,
             scheduled_at: batch.scheduled_at,
             claim: batch.claim,
             reply: batch.reply,
@@ -226,6 +291,7 @@ impl BatchHead {
             created_at: self.created_at,
             request_id: self.request_id,
             key: self.key,
+            test: self.test,
             scheduled_at: self.scheduled_at,
             claim: self.claim,
             reply: self.reply,

@@ -1,26 +1,25 @@
 //! Version 1 of the disk format. FROZEN: the order of fields and of variants is the layout.
 //!
 //! Each kind of record is one rkyv archive of the type below that bears its name; which kind it
-//! is, the key says. Nothing outside `record` sees these types. To change one, copy this file to
-//! the next version, keep reading this one, and add golden bytes for the new one.
+//! is, the key says. Nothing outside `record` sees these types. To change one, mark it as retired
+//! here and write it anew in the next version, with golden bytes.
 
 use std::sync::Arc;
 
-use rkyv::api::high::{HighDeserializer, HighSerializer, HighValidator};
-use rkyv::bytecheck::CheckBytes;
-use rkyv::rancor;
-use rkyv::ser::allocator::ArenaHandle;
 use rkyv::util::AlignedVec;
 use rkyv::{Archive, Deserialize, Serialize};
 
-use super::mirror::{Mirror, Unfit, frozen_enum, frozen_struct};
+use super::archive::{read, write};
+use super::mirror::{
+    Mirror, Thaw, Unfit, frozen_enum, frozen_struct, retired_enum, retired_struct,
+};
 use super::{Key, Record};
 use crate::model;
 use crate::store;
 
-/// The archive of `record`.
-pub(super) fn archive(record: &Record) -> AlignedVec {
-    match record {
+/// The archive of `record`; `None` for a kind that a newer version writes.
+pub(super) fn archive(record: &Record) -> Option<AlignedVec> {
+    Some(match record {
         Record::Meta(it) => write(&Meta::freeze(it)),
         Record::Definition(it) => write(&Definition::freeze(it)),
         Record::Profile(it) => write(&Profile::freeze(it)),
@@ -29,17 +28,27 @@ pub(super) fn archive(record: &Record) -> AlignedVec {
         Record::ApiKey(it) => write(&ApiKey::freeze(it)),
         Record::ApiKeyById(it) => write(&<[u8; 32]>::freeze(it)),
         Record::Park(it) => write(&Park::freeze(it)),
-        Record::Batch(it) => write(&Head::freeze(it)),
-        Record::Target(it) => write(&Target::freeze(it.as_ref())),
         Record::Content(it) => write(&Content::freeze(it)),
         Record::Memo(it) => write(it),
-        Record::Entry(it) => write(&Entry::freeze(it.as_ref())),
         Record::Timer(it) => write(&Timer::freeze(it)),
         Record::Post(it) => write(&Place::freeze(it)),
         Record::Claim(it) => write(&Claim::freeze(it)),
         Record::Mark => AlignedVec::new(),
         Record::Upkeep(it) => write(&Upkeep::freeze(it)),
-    }
+        Record::Batch(_)
+        | Record::Target(_)
+        | Record::Entry(_)
+        | Record::KeyUse(_)
+        | Record::Media(_)
+        | Record::Endpoint(_)
+        | Record::EndpointHealth(_)
+        | Record::OauthState(_)
+        | Record::Fetched(_)
+        | Record::Delivery(_)
+        | Record::DeliveryAttempt(_)
+        | Record::NoticeCursor(_)
+        | Record::Notice(_) => return None,
+    })
 }
 
 /// The record that `bytes`, aligned, hold for `key`.
@@ -61,30 +70,28 @@ pub(super) fn restore(key: &Key, bytes: &AlignedVec) -> Result<Record, Unfit> {
         Key::Timer(..) => Record::Timer(read::<Timer, _>(bytes)?),
         Key::Post(_) => Record::Post(read::<Place, _>(bytes)?),
         Key::Claim(_) => Record::Claim(read::<Claim, _>(bytes)?),
-        Key::ClaimExpiry(..) | Key::Settled(..) if bytes.is_empty() => Record::Mark,
-        Key::ClaimExpiry(..) | Key::Settled(..) => {
-            return Err(Unfit("a mark holds bytes".to_owned()));
+        Key::ClaimExpiry(..)
+        | Key::Settled(..)
+        | Key::MediaByTime(..)
+        | Key::MediaUse(..)
+        | Key::DeliveryDue(..) => {
+            if !bytes.is_empty() {
+                return Err(Unfit("a mark holds bytes".to_owned()));
+            }
+            Record::Mark
         }
         Key::Upkeep(_) => Record::Upkeep(read::<Upkeep, _>(bytes)?),
+        Key::KeyUse(_)
+        | Key::Media(_)
+        | Key::Endpoint(_)
+        | Key::EndpointHealth(_)
+        | Key::OauthState(_)
+        | Key::Fetched(..)
+        | Key::Delivery(..)
+        | Key::DeliveryAttempt(..)
+        | Key::NoticeCursor
+        | Key::Notice(_) => return Err(Unfit("version 1 has no such record".to_owned())),
     })
-}
-
-fn write<T>(value: &T) -> AlignedVec
-where
-    T: for<'a> Serialize<HighSerializer<AlignedVec, ArenaHandle<'a>, rancor::Error>>,
-{
-    rkyv::to_bytes::<rancor::Error>(value).expect("only archives above 2 GiB fail")
-}
-
-fn read<T, M>(bytes: &AlignedVec) -> Result<M, Unfit>
-where
-    T: Archive + Mirror<M>,
-    T::Archived: for<'a> CheckBytes<HighValidator<'a, rancor::Error>>
-        + Deserialize<T, HighDeserializer<rancor::Error>>,
-{
-    let frozen: T = rkyv::from_bytes::<T, rancor::Error>(bytes)
-        .map_err(|error| Unfit(format!("its layout is broken ({error})")))?;
-    frozen.thaw()
 }
 
 // What the store keeps of itself and of who may publish where.
@@ -129,7 +136,7 @@ frozen_enum! { Platform of model::Platform {
 
 // A batch and its targets.
 
-frozen_struct! { Head of store::BatchHead {
+retired_struct! { Head of store::BatchHead {
     id: [u8; 16],
     created_at: i64,
     request_id: String,
@@ -139,9 +146,9 @@ frozen_struct! { Head of store::BatchHead {
     reply: Reply,
     targets: u8,
     entries: u32,
-} }
+} without test }
 frozen_enum! { Reply of model::ReplyState { Pending { by: i64 }, Given } }
-frozen_struct! { Target of model::Target {
+retired_struct! { Target of model::Target {
     post: [u8; 16],
     account: [u8; 16],
     profile: [u8; 16],
@@ -164,7 +171,7 @@ frozen_struct! { Target of model::Target {
     last_fault: Option<Box<Fault>>,
     published_at: Option<i64>,
     updated_at: i64,
-} without memo }
+} without memo, timed_by }
 frozen_struct! { StepRef of model::StepRef { step: u16, round: u16 } }
 frozen_enum! { Cursor of model::Cursor {
     Queued { due: i64 },
@@ -239,14 +246,14 @@ frozen_enum! { MediaSource of model::MediaSource {
 
 // What happened to a batch.
 
-frozen_struct! { Entry of model::JournalEntry {
+retired_struct! { Entry of model::JournalEntry {
     batch: [u8; 16],
     n: u32,
     stamp: Stamp,
     event: Event,
 } }
 frozen_struct! { Stamp of model::Stamp { seq: u64, at: i64, entropy: u64, epoch: u64 } }
-frozen_enum! { Event of model::Event {
+retired_enum! { Event of model::Event {
     Accepted(batch: Box<Accepted>),
     Woke { ix: u8 },
     Begun { ix: u8 },
@@ -259,13 +266,13 @@ frozen_enum! { Event of model::Event {
     },
     Recovered { ix: u8 },
     ReplyDue,
-    Rescheduled { ix: u8, due: i64 },
+    Rescheduled { ix: u8, due: i64 } [without request],
     Edited { ix: u8, place: u16, content: Box<Content> },
     Canceled { ix: u8, reason: CancelReason },
     Ruled { ix: u8, ruling: Ruling },
     Missed { ix: u8 },
 } }
-frozen_struct! { Accepted of model::Batch {
+retired_struct! { Accepted of model::Batch {
     id: [u8; 16],
     created_at: i64,
     request_id: String,
@@ -275,7 +282,7 @@ frozen_struct! { Accepted of model::Batch {
     reply: Reply,
     targets: Vec<Target>,
     entries: u32,
-} without contents }
+} without contents, test }
 frozen_enum! { CancelReason of model::CancelReason { Requested, AccountRemoved } }
 frozen_enum! { Ruling of model::Ruling { Published { uri: Option<String> }, Failed } }
 frozen_enum! { Verdict of model::Verdict {
@@ -317,12 +324,9 @@ frozen_struct! { Upkeep of store::UpkeepRecord { name: String, ran_at: i64, repo
 
 // The model shares these; the disk does not.
 
-impl Mirror<Arc<model::Target>> for Target {
-    fn freeze(model: &Arc<model::Target>) -> Self {
-        Self::freeze(model.as_ref())
-    }
+impl Thaw<Arc<model::Target>> for Target {
     fn thaw(self) -> Result<Arc<model::Target>, Unfit> {
-        Mirror::<model::Target>::thaw(self).map(Arc::new)
+        Thaw::<model::Target>::thaw(self).map(Arc::new)
     }
 }
 
@@ -330,16 +334,16 @@ impl Mirror<Arc<model::Content>> for Content {
     fn freeze(model: &Arc<model::Content>) -> Self {
         Self::freeze(model.as_ref())
     }
+}
+
+impl Thaw<Arc<model::Content>> for Content {
     fn thaw(self) -> Result<Arc<model::Content>, Unfit> {
-        Mirror::<model::Content>::thaw(self).map(Arc::new)
+        Thaw::<model::Content>::thaw(self).map(Arc::new)
     }
 }
 
-impl Mirror<Box<model::Batch>> for Accepted {
-    fn freeze(model: &Box<model::Batch>) -> Self {
-        Self::freeze(model.as_ref())
-    }
+impl Thaw<Box<model::Batch>> for Accepted {
     fn thaw(self) -> Result<Box<model::Batch>, Unfit> {
-        Mirror::<model::Batch>::thaw(self).map(Box::new)
+        Thaw::<model::Batch>::thaw(self).map(Box::new)
     }
 }

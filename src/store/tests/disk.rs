@@ -55,13 +55,13 @@ fn a_folder_that_cannot_be_is_a_disk_error() {
 #[test]
 fn a_newer_store_is_left_alone() {
     let disk = OnDisk::new();
-    let meta = Record::Meta(MetaRecord { format: 2, epoch: 5 });
+    let meta = Record::Meta(MetaRecord { format: 3, epoch: 5 });
     disk.store.damage(&Key::Meta.encode(), &record::encode(&Key::Meta, &meta));
     disk.store.flush().expect("a sound disk");
     let OnDisk { folder, store, .. } = disk;
     drop(store);
     let refused = Sled::open(folder.path()).expect_err("from the future");
-    assert_eq!(refused, StoreError::TooNew { found: 2, known: 1 });
+    assert_eq!(refused, StoreError::TooNew { found: 3, known: 2 });
 }
 
 #[test]

@@ -137,10 +137,11 @@ fn the_batch_status_sums_up_its_targets() {
         assert_eq!(batch_body(&batch, &links()), reply.body, "a read says the same");
         assert!(!text(reply.body).contains("null"), "absent members are left out");
     }
-    let one = |cursor| batch(vec![cursor], Some(NOON)).targets[0].clone();
-    assert_eq!(post_status(&one(waiting()), true), "validated");
-    assert_eq!(post_status(&one(waiting()), false), "publishing");
-    assert_eq!(post_status(&one(Cursor::Doubtful { step: STEP, until: NOON }), true), "publishing");
+    let one = |cursor| batch(vec![cursor], None).targets[0].clone();
+    let scheduled = |cursor| batch(vec![cursor], Some(NOON)).targets[0].clone();
+    assert_eq!(post_status(&scheduled(waiting())), "validated");
+    assert_eq!(post_status(&one(waiting())), "publishing");
+    assert_eq!(post_status(&scheduled(Cursor::Doubtful { step: STEP, until: NOON })), "publishing");
 }
 
 const REFS: &str = concat!(
