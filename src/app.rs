@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use ring::rand::{SecureRandom, SystemRandom};
@@ -27,9 +27,12 @@ use crate::config::{Config, ConfigError, LogFormat};
 use crate::control;
 use crate::engine::{self, Carry, Clocks, Core, Mailbox};
 use crate::front::sandbox::{Landings, SandboxDoor, SandboxError};
-use crate::front::{Bodies, Drain, Gate, Handlers, Limiter, Limits, Server, Words};
+use crate::front::{
+    Bodies, DiskState, Drain, Gate, Handlers, KeyUses, Limiter, Limits, Ready, Server, Words,
+};
 use crate::model::{Dice, Now, Secret, Timestamp};
 use crate::store::{Sled, Store, StoreError};
+use crate::webhooks::Deliverer;
 use crate::wire::{self, Links};
 
 /// The store refused while the server ran; what is on disk holds, and the next start goes on.
@@ -130,14 +133,7 @@ async fn run(config: &Config, connections_max: usize, store: Arc<Sled>) -> Resul
     let address = listener.local_addr()?;
     let own_base = own_base(address);
     let links = Links { base: public_base(config, address) };
-    let words = Arc::new(Words {
-        links: links.clone(),
-        now: Arc::clone(&clocks.now),
-        dice: Arc::clone(&clocks.dice),
-        ceiling: config.rate_limit.points,
-        envelope: wire::error_body,
-    });
-
+    let words = Arc::new(words(config, &clocks, &links));
     let sandbox_token = Secret::new(random_hex(&clocks.dice));
     let sandbox = open_sandbox(config, &clocks.now, &sandbox_token, &own_base)?;
     let house = house::build(Ground {
@@ -152,12 +148,15 @@ async fn run(config: &Config, connections_max: usize, store: Arc<Sled>) -> Resul
     let _ = house.own_base.set(own_base.clone());
     let fresh_key = house::first_start(&house, config).await?;
     let drain: Arc<Drain> = Arc::default();
+    let disk = Arc::clone(&store);
     let api = handlers(config, &house, &words, store, sandbox.clone()).into_api();
-    let House { engine, stopped, control, upkeep, .. } = house;
+    let ready = ready(config, &house.engine, &clocks.now, &disk);
+    let House { engine, stopped, control, upkeep, webhooks, .. } = house;
     let gate = Gate {
         words: Arc::clone(&words),
         engine: engine.clone(),
         sandbox,
+        ready,
         api,
         drain: Arc::clone(&drain),
     };
@@ -171,6 +170,8 @@ async fn run(config: &Config, connections_max: usize, store: Arc<Sled>) -> Resul
     let listening = socket.clone();
     let operators = tokio::spawn(async move { control::listen(&listening, control).await });
     let upkeep = tokio::spawn(upkeep.run());
+    let (quit, quitting) = watch::channel(false);
+    let deliverer = tokio::spawn(Deliverer::new(webhooks).run(quitting));
     announce(config, &own_base, fresh_key.as_ref())?;
 
     let ended = tokio::select! {
@@ -178,8 +179,9 @@ async fn run(config: &Config, connections_max: usize, store: Arc<Sled>) -> Resul
         _ = signals.1.recv() => Ok(()),
         ended = stopped => Err(AppError::Engine(ended.unwrap_or_else(|_| "it panicked".into()))),
     };
+    quit.send_replace(true);
     if ended.is_ok() {
-        stop_gently(config, &drain, &engine).await;
+        stop_gently(config, &drain, &engine, deliverer).await;
     }
     stop.send_replace(true);
     let _ = served.await;
@@ -191,11 +193,20 @@ async fn run(config: &Config, connections_max: usize, store: Arc<Sled>) -> Resul
 }
 
 /// Closes the API, lets it finish, then lets the engine finish.
-async fn stop_gently(config: &Config, drain: &Drain, engine: &engine::Handle) {
+async fn stop_gently(
+    config: &Config,
+    drain: &Drain,
+    engine: &engine::Handle,
+    deliverer: tokio::task::JoinHandle<()>,
+) {
     let patience = config.server.drain_timeout.as_duration();
     tracing::info!(under_way = drain.under_way(), "stopping");
     if tokio::time::timeout(patience, drain.finish()).await.is_err() {
         tracing::warn!(under_way = drain.under_way(), "requests did not finish in time");
+    }
+    // What it cannot finish now is delivered again after the next start, under the same event id.
+    if tokio::time::timeout(patience, deliverer).await.is_err() {
+        tracing::warn!("deliveries did not finish in time; the next start makes them again");
     }
     match tokio::time::timeout(patience, engine.drain()).await {
         Ok(Ok(())) => tracing::info!("stopped; everything is on disk"),
@@ -219,9 +230,34 @@ fn handlers(
         store,
         admission: Arc::clone(&house.admission),
         accounts: Arc::clone(&house.accounts),
+        webhooks: house.webhooks.clone(),
+        uses: KeyUses::default(),
         media: Arc::clone(&house.media),
         sandbox,
     }
+}
+
+fn words(config: &Config, clocks: &Clocks, links: &Links) -> Words {
+    Words {
+        links: links.clone(),
+        now: Arc::clone(&clocks.now),
+        dice: Arc::clone(&clocks.dice),
+        ceiling: config.rate_limit.points,
+        envelope: wire::error_body,
+        origins: config.server.cors_origins.clone(),
+    }
+}
+
+fn ready(config: &Config, engine: &engine::Handle, now: &Now, store: &Arc<Sled>) -> Arc<Ready> {
+    let store = Arc::clone(store);
+    let look = move || DiskState { free_bytes: store.free_bytes(), synced: store.blobs_empty() };
+    Arc::new(Ready {
+        engine: engine.clone(),
+        disk: Arc::new(look),
+        free_bytes_min: config.server.disk_free_bytes_min,
+        now: Arc::clone(now),
+        written: Mutex::default(),
+    })
 }
 
 /// Starts the engine's thread; the receiver hears why it ended.

@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::drain::Drain;
 use super::gate::{Api, Gate};
-use super::house::{House, has, limits, rest};
+use super::house::{House, has, limits, ready, rest};
 use super::reply;
 use super::sandbox::{Landings, SandboxDoor};
 use crate::engine::{self, Health, Input};
@@ -34,7 +34,8 @@ fn with_api(health: Option<Health>, api: Api) -> House {
                 }
             }
         });
-        Gate { words, engine, sandbox: None, api, drain: Arc::default() }.into_service()
+        let ready = ready(&engine);
+        Gate { words, engine, sandbox: None, ready, api, drain: Arc::default() }.into_service()
     })
 }
 
@@ -45,7 +46,8 @@ fn sandbox(dir: &std::path::Path) -> House {
         let door = SandboxDoor::new(landings, &token, "http://localhost", false);
         let (engine, _) = engine::mailbox();
         let api: Api = Arc::new(|_| Box::pin(async { reply::json(200, "{}") }));
-        Gate { words, engine, sandbox: Some(Arc::new(door)), api, drain: Arc::default() }
+        let ready = ready(&engine);
+        Gate { words, engine, sandbox: Some(Arc::new(door)), ready, api, drain: Arc::default() }
             .into_service()
     })
 }
@@ -95,7 +97,8 @@ fn an_engine_that_is_gone_is_not_healthy() {
     let house = House::open(limits(), |words| {
         let (engine, _) = engine::mailbox();
         let api: Api = Arc::new(|_| Box::pin(async { reply::json(200, "{}") }));
-        Gate { words, engine, sandbox: None, api, drain: Arc::default() }.into_service()
+        let ready = ready(&engine);
+        Gate { words, engine, sandbox: None, ready, api, drain: Arc::default() }.into_service()
     });
     has(&get(&house, "/health"), &["HTTP/1.1 503", "unhealthy", "the engine did not answer"]);
 }
@@ -148,7 +151,8 @@ fn while_it_drains_the_api_is_closed_and_the_sandbox_is_not() {
         let (engine, _) = engine::mailbox();
         let api: Api = Arc::new(|_| Box::pin(async { reply::json(200, "{}") }));
         let sandbox = Some(Arc::new(door));
-        Gate { words, engine, sandbox, api, drain: shared }.into_service()
+        let ready = ready(&engine);
+        Gate { words, engine, sandbox, ready, api, drain: shared }.into_service()
     });
     has(&get(&house, "/v1/posts"), &["HTTP/1.1 200"]);
     drain.begin();
