@@ -1,10 +1,11 @@
 //! Webhook endpoints: requests read, views written.
 
 use serde::Serialize;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::Reply;
-use super::fault::to_bytes;
+use super::fault::{raw, to_bytes};
 use super::issues::{Walk, parse_json};
 use crate::model::{
     DeliveryAttempt, Endpoint, EndpointHealth, Fault, NoticeId, NoticeKind, Secret,
@@ -287,20 +288,31 @@ pub fn deliveries_body(attempts: &[(NoticeId, DeliveryAttempt)], next: Option<St
     to_bytes(&List { data, next_cursor: next })
 }
 
-/// What came of a test delivery.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct TestBody<'a> {
+    delivered: bool,
+    status: u16,
+    duration_ms: u64,
+    response_body: Option<&'a str>,
+    delivery_id: String,
+    non_retryable: bool,
+    error_name: Option<&'a str>,
+    sent_event: Box<RawValue>,
+}
+
+/// What came of a test delivery, with the event exactly as it was sent.
 pub fn test_body(attempt: &DeliveryAttempt, event: &[u8]) -> Vec<u8> {
-    let event: Value = serde_json::from_slice(event).unwrap_or_default();
-    let permanent = attempt.status.is_some_and(|status| (400..500).contains(&status));
-    to_bytes(&json!({
-        "delivered": attempt.ok,
-        "status": attempt.status.unwrap_or(0),
-        "durationMs": attempt.duration.0,
-        "responseBody": attempt.answer,
-        "deliveryId": attempt.id.to_string(),
-        "nonRetryable": permanent,
-        "errorName": attempt.error,
-        "sentEvent": event,
-    }))
+    to_bytes(&TestBody {
+        delivered: attempt.ok,
+        status: attempt.status.unwrap_or(0),
+        duration_ms: attempt.duration.0,
+        response_body: attempt.answer.as_deref(),
+        delivery_id: attempt.id.to_string(),
+        non_retryable: attempt.status.is_some_and(|status| (400..500).contains(&status)),
+        error_name: attempt.error.as_deref(),
+        sent_event: raw(&String::from_utf8_lossy(event)),
+    })
 }
 
 /// How many notices will be delivered again, and whether the range holds more.
