@@ -5,9 +5,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
+use http_body_util::combinators::BoxBody;
 use hyper::body::Body;
 
 use crate::model::{Code, Fault, Millis};
+
+/// The body of a request: from a connection, or of a call made within this process.
+pub type RequestBody = BoxBody<Bytes, hyper::Error>;
 
 /// Reads bodies and keeps count of the memory they take together.
 #[derive(Debug)]

@@ -5,9 +5,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http_body_util::BodyExt;
 use hyper::Request;
 use hyper::body::Incoming;
 
+use super::body::RequestBody;
 use super::drain::Drain;
 use super::pages;
 use super::reply::{self, Answer, Words};
@@ -26,7 +28,7 @@ pub struct Inbound {
     /// Its id.
     pub id: RequestId,
     /// The request. Its body has not been read: who may not come in is not listened to.
-    pub request: Request<Incoming>,
+    pub request: Request<RequestBody>,
 }
 
 /// Answers what needs an API key: the answer carries the headers of the rate limit already.
@@ -56,6 +58,7 @@ impl Gate {
     async fn serve(self: Arc<Self>, request: Request<Incoming>) -> Result<Answer, HangUp> {
         let id = self.words.request_id(request.headers());
         let words = Arc::clone(&self.words);
+        let request = request.map(BodyExt::boxed);
         let task = tokio::spawn(self.answer(Inbound { id: id.clone(), request }));
         let mut answer = match task.await {
             Ok(answer) => answer?,

@@ -7,10 +7,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use hyper::Request;
-use hyper::body::Incoming;
 use hyper::header::{self, HeaderMap};
 
-use super::body::{Bodies, Held};
+use super::body::{Bodies, Held, RequestBody};
 use super::connect;
 use super::gate::{Api, Inbound};
 use super::limiter::{Allowance, Limiter};
@@ -49,7 +48,7 @@ pub struct Handlers {
 pub(super) struct Asked {
     pub(super) caller: Caller,
     pub(super) id: RequestId,
-    pub(super) request: Request<Incoming>,
+    pub(super) request: Request<RequestBody>,
 }
 
 impl Handlers {
@@ -229,7 +228,7 @@ impl Handlers {
         }
     }
 
-    async fn body(&self, request: Request<Incoming>) -> Result<Held, Fault> {
+    async fn body(&self, request: Request<RequestBody>) -> Result<Held, Fault> {
         self.bodies.read(request.into_body()).await.map_err(|error| error.fault())
     }
 }

@@ -29,7 +29,7 @@ mod house;
 #[cfg(test)]
 mod server_tests;
 
-pub use body::Bodies;
+pub use body::{Bodies, RequestBody};
 pub use drain::{Drain, Pass};
 pub use gate::{Api, Gate, Inbound};
 pub use handlers::Handlers;
