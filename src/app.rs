@@ -27,7 +27,9 @@ use crate::config::{Config, ConfigError, LogFormat};
 use crate::control;
 use crate::engine::{self, Carry, Clocks, Core, Mailbox};
 use crate::front::sandbox::{Landings, SandboxDoor, SandboxError};
-use crate::front::{Bodies, Drain, Gate, Handlers, Limiter, Limits, Server, Words};
+use crate::front::{
+    Bodies, Description, Drain, Gate, Handlers, Limiter, Limits, Mcp, Server, Words,
+};
 use crate::model::{Dice, Now, Secret, Timestamp};
 use crate::store::{Sled, Store, StoreError};
 use crate::wire::{self, Links};
@@ -152,15 +154,9 @@ async fn run(config: &Config, connections_max: usize, store: Arc<Sled>) -> Resul
     let _ = house.own_base.set(own_base.clone());
     let fresh_key = house::first_start(&house, config).await?;
     let drain: Arc<Drain> = Arc::default();
-    let api = handlers(config, &house, &words, store, sandbox.clone()).into_api();
+    let handlers = handlers(config, &house, &words, store, sandbox.clone());
     let House { engine, stopped, control, upkeep, .. } = house;
-    let gate = Gate {
-        words: Arc::clone(&words),
-        engine: engine.clone(),
-        sandbox,
-        api,
-        drain: Arc::clone(&drain),
-    };
+    let gate = gate(&words, engine.clone(), sandbox, handlers, &drain);
     let (stop, stopping) = watch::channel(false);
     let limits = limits(config, connections_max);
     let server = Server { listener, limits, words, service: gate.into_service() };
@@ -222,6 +218,22 @@ fn handlers(
         media: Arc::clone(&house.media),
         sandbox,
     }
+}
+
+/// Everything that can be asked for, with the API as tools and as a description.
+fn gate(
+    words: &Arc<Words>,
+    engine: engine::Handle,
+    sandbox: Option<Arc<SandboxDoor>>,
+    handlers: Handlers,
+    drain: &Arc<Drain>,
+) -> Gate {
+    let bodies = handlers.bodies.clone();
+    let api = handlers.into_api();
+    let description = Description::new(&words.links.base);
+    let mcp = Mcp::new(Arc::clone(words), bodies, Arc::clone(&api), &description);
+    let (words, drain) = (Arc::clone(words), Arc::clone(drain));
+    Gate { words, engine, sandbox, api, mcp, description, drain }
 }
 
 /// Starts the engine's thread; the receiver hears why it ended.

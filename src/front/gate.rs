@@ -11,6 +11,8 @@ use hyper::body::Incoming;
 
 use super::body::RequestBody;
 use super::drain::Drain;
+use super::mcp::Mcp;
+use super::openapi::Description;
 use super::pages;
 use super::reply::{self, Answer, Words};
 use super::route::{Route, route};
@@ -44,6 +46,10 @@ pub struct Gate {
     pub sandbox: Option<Arc<SandboxDoor>>,
     /// Answers what needs an API key.
     pub api: Api,
+    /// The same API, for agents.
+    pub mcp: Mcp,
+    /// The same API, described.
+    pub description: Description,
     /// Lets the API finish before the sandbox closes: what is under way may still need it.
     pub drain: Arc<Drain>,
 }
@@ -79,6 +85,11 @@ impl Gate {
         let path = request.uri().path().to_owned();
         match route(&method, &path) {
             Route::Health => Ok(self.health().await),
+            Route::OpenApi => Ok(self.description.answer()),
+            Route::Mcp => Ok(match self.drain.enter() {
+                Some(_pass) => self.mcp.answer(Inbound { id, request }).await,
+                None => self.words.refuse(&reply::stopping(), &id),
+            }),
             Route::Index => Ok(pages::index(&self.words.links)),
             Route::ErrorPage(code) => {
                 Ok(pages::error_page(code).unwrap_or_else(|| self.nowhere(&method, &path, &id)))

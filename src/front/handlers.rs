@@ -149,6 +149,8 @@ impl Handlers {
             // The gate answers these itself.
             Route::Health
             | Route::Index
+            | Route::OpenApi
+            | Route::Mcp
             | Route::ErrorPage(_)
             | Route::RulePage(_)
             | Route::SandboxUpload
@@ -247,6 +249,8 @@ fn scope(route: Route<'_>) -> Option<Scope> {
         | Route::ReadAccount(_)
         | Route::Health
         | Route::Index
+        | Route::OpenApi
+        | Route::Mcp
         | Route::ErrorPage(_)
         | Route::RulePage(_)
         | Route::SandboxUpload

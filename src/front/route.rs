@@ -29,6 +29,10 @@ pub enum Route<'a> {
     Health,
     /// `GET /`
     Index,
+    /// `GET /openapi.json`
+    OpenApi,
+    /// `POST /mcp`, `OPTIONS /mcp`; other methods on it are refused there
+    Mcp,
     /// `GET /errors/:code`
     ErrorPage(&'a str),
     /// `GET /preflight/:rule`
@@ -73,6 +77,8 @@ pub fn route<'a>(method: &str, path: &'a str) -> Route<'a> {
         ("GET", ["v1", "sandbox", "timeline"]) => Route::Timeline,
         ("GET" | "HEAD", ["health"]) => Route::Health,
         ("GET", [""]) => Route::Index,
+        ("GET", ["openapi.json"]) => Route::OpenApi,
+        (_, ["mcp"]) => Route::Mcp,
         ("GET", ["errors", code]) => Route::ErrorPage(code),
         ("GET", ["preflight", rule]) => Route::RulePage(rule),
         ("POST", ["sandbox", "v1", "uploads"]) => Route::SandboxUpload,
@@ -111,6 +117,10 @@ mod tests {
         check("GET /health", Route::Health);
         check("HEAD /health", Route::Health);
         check("GET /", Route::Index);
+        check("GET /openapi.json", Route::OpenApi);
+        check("POST /mcp", Route::Mcp);
+        check("OPTIONS /mcp", Route::Mcp);
+        check("GET /mcp", Route::Mcp);
         check("GET /errors/not_found", Route::ErrorPage("not_found"));
         check("GET /preflight/targets-max", Route::RulePage("targets-max"));
         check("POST /sandbox/v1/uploads", Route::SandboxUpload);

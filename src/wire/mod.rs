@@ -32,7 +32,7 @@ pub use links::Links;
 pub use list::{ListQuery, cursor_of, list_body, parse_list};
 pub use media::{RequestMedia, RequestSource};
 pub use notice::{event_body, event_value, post_notice};
-pub use options::PlatformOptions;
+pub use options::{PlatformOptions, option_names};
 pub use patch::{PatchRequest, parse_patch};
 pub use post::{cancel_body, post_body, post_status, post_value, retry_body};
 pub use retry::{RetryRequest, parse_retry};
