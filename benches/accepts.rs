@@ -51,7 +51,7 @@ struct House {
 fn house(runtime: &tokio::runtime::Runtime, folder: &Path) -> House {
     let store: Arc<dyn Store> = Arc::new(Sled::open(folder).expect("it opens"));
     let epoch = store.begin_epoch().expect("an epoch");
-    let catalog = Arc::new(workflow::load(&[], &[]).expect("built in").catalog);
+    let catalog = Arc::new(workflow::load(&Default::default()).expect("built in").catalog);
     let options = Options {
         sync_wait: Millis::from_secs(60),
         max_lateness: Millis::from_secs(86_400),

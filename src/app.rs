@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use ring::rand::{SecureRandom, SystemRandom};
@@ -28,10 +28,12 @@ use crate::control;
 use crate::engine::{self, Carry, Clocks, Core, Mailbox};
 use crate::front::sandbox::{Landings, SandboxDoor, SandboxError};
 use crate::front::{
-    Bodies, Description, Drain, Gate, Handlers, Limiter, Limits, Mcp, Server, Words,
+    Bodies, Description, DiskState, Drain, Gate, Handlers, KeyUses, Limiter, Limits, Mcp, Ready,
+    Server, Words,
 };
 use crate::model::{Dice, Now, Secret, Timestamp};
 use crate::store::{Sled, Store, StoreError};
+use crate::webhooks::Deliverer;
 use crate::wire::{self, Links};
 
 /// The store refused while the server ran; what is on disk holds, and the next start goes on.
@@ -132,14 +134,7 @@ async fn run(config: &Config, connections_max: usize, store: Arc<Sled>) -> Resul
     let address = listener.local_addr()?;
     let own_base = own_base(address);
     let links = Links { base: public_base(config, address) };
-    let words = Arc::new(Words {
-        links: links.clone(),
-        now: Arc::clone(&clocks.now),
-        dice: Arc::clone(&clocks.dice),
-        ceiling: config.rate_limit.points,
-        envelope: wire::error_body,
-    });
-
+    let words = Arc::new(words(config, &clocks, &links));
     let sandbox_token = Secret::new(random_hex(&clocks.dice));
     let sandbox = open_sandbox(config, &clocks.now, &sandbox_token, &own_base)?;
     let house = house::build(Ground {
@@ -154,9 +149,11 @@ async fn run(config: &Config, connections_max: usize, store: Arc<Sled>) -> Resul
     let _ = house.own_base.set(own_base.clone());
     let fresh_key = house::first_start(&house, config).await?;
     let drain: Arc<Drain> = Arc::default();
+    let disk = Arc::clone(&store);
     let handlers = handlers(config, &house, &words, store, sandbox.clone());
-    let House { engine, stopped, control, upkeep, .. } = house;
-    let gate = gate(&words, engine.clone(), sandbox, handlers, &drain);
+    let ready = ready(config, &house.engine, &clocks.now, &disk);
+    let House { engine, stopped, control, upkeep, webhooks, .. } = house;
+    let gate = gate(&words, engine.clone(), sandbox, ready, handlers, &drain);
     let (stop, stopping) = watch::channel(false);
     let limits = limits(config, connections_max);
     let server = Server { listener, limits, words, service: gate.into_service() };
@@ -167,6 +164,8 @@ async fn run(config: &Config, connections_max: usize, store: Arc<Sled>) -> Resul
     let listening = socket.clone();
     let operators = tokio::spawn(async move { control::listen(&listening, control).await });
     let upkeep = tokio::spawn(upkeep.run());
+    let (quit, quitting) = watch::channel(false);
+    let deliverer = tokio::spawn(Deliverer::new(webhooks).run(quitting));
     announce(config, &own_base, fresh_key.as_ref())?;
 
     let ended = tokio::select! {
@@ -174,8 +173,9 @@ async fn run(config: &Config, connections_max: usize, store: Arc<Sled>) -> Resul
         _ = signals.1.recv() => Ok(()),
         ended = stopped => Err(AppError::Engine(ended.unwrap_or_else(|_| "it panicked".into()))),
     };
+    quit.send_replace(true);
     if ended.is_ok() {
-        stop_gently(config, &drain, &engine).await;
+        stop_gently(config, &drain, &engine, deliverer).await;
     }
     stop.send_replace(true);
     let _ = served.await;
@@ -187,11 +187,20 @@ async fn run(config: &Config, connections_max: usize, store: Arc<Sled>) -> Resul
 }
 
 /// Closes the API, lets it finish, then lets the engine finish.
-async fn stop_gently(config: &Config, drain: &Drain, engine: &engine::Handle) {
+async fn stop_gently(
+    config: &Config,
+    drain: &Drain,
+    engine: &engine::Handle,
+    deliverer: tokio::task::JoinHandle<()>,
+) {
     let patience = config.server.drain_timeout.as_duration();
     tracing::info!(under_way = drain.under_way(), "stopping");
     if tokio::time::timeout(patience, drain.finish()).await.is_err() {
         tracing::warn!(under_way = drain.under_way(), "requests did not finish in time");
+    }
+    // What it cannot finish now is delivered again after the next start, under the same event id.
+    if tokio::time::timeout(patience, deliverer).await.is_err() {
+        tracing::warn!("deliveries did not finish in time; the next start makes them again");
     }
     match tokio::time::timeout(patience, engine.drain()).await {
         Ok(Ok(())) => tracing::info!("stopped; everything is on disk"),
@@ -215,6 +224,8 @@ fn handlers(
         store,
         admission: Arc::clone(&house.admission),
         accounts: Arc::clone(&house.accounts),
+        webhooks: house.webhooks.clone(),
+        uses: KeyUses::default(),
         media: Arc::clone(&house.media),
         sandbox,
     }
@@ -225,6 +236,7 @@ fn gate(
     words: &Arc<Words>,
     engine: engine::Handle,
     sandbox: Option<Arc<SandboxDoor>>,
+    ready: Arc<Ready>,
     handlers: Handlers,
     drain: &Arc<Drain>,
 ) -> Gate {
@@ -233,7 +245,30 @@ fn gate(
     let description = Description::new(&words.links.base);
     let mcp = Mcp::new(Arc::clone(words), bodies, Arc::clone(&api), &description);
     let (words, drain) = (Arc::clone(words), Arc::clone(drain));
-    Gate { words, engine, sandbox, api, mcp, description, drain }
+    Gate { words, engine, sandbox, ready, api, mcp, description, drain }
+}
+
+fn words(config: &Config, clocks: &Clocks, links: &Links) -> Words {
+    Words {
+        links: links.clone(),
+        now: Arc::clone(&clocks.now),
+        dice: Arc::clone(&clocks.dice),
+        ceiling: config.rate_limit.points,
+        envelope: wire::error_body,
+        origins: config.server.cors_origins.clone(),
+    }
+}
+
+fn ready(config: &Config, engine: &engine::Handle, now: &Now, store: &Arc<Sled>) -> Arc<Ready> {
+    let store = Arc::clone(store);
+    let look = move || DiskState { free_bytes: store.free_bytes(), synced: store.blobs_empty() };
+    Arc::new(Ready {
+        engine: engine.clone(),
+        disk: Arc::new(look),
+        free_bytes_min: config.server.disk_free_bytes_min,
+        now: Arc::clone(now),
+        written: Mutex::default(),
+    })
 }
 
 /// Starts the engine's thread; the receiver hears why it ended.

@@ -33,6 +33,8 @@ pub struct Config {
     pub upstream: Reaching,
     /// Media fetched from URLs.
     pub media: Reaching,
+    /// Delivering to webhook endpoints.
+    pub webhooks: Reaching,
     /// The limit of requests a key.
     pub rate_limit: RateLimit,
     /// What is logged and how.
@@ -48,6 +50,10 @@ pub struct Server {
     pub listen: SocketAddr,
     /// The address clients know it by, without a trailing slash; empty: where it listens.
     pub public_url: String,
+    /// Origins whose pages may read answers in a browser.
+    pub cors_origins: Vec<String>,
+    /// Less free room on the store's disk than this is not ready.
+    pub disk_free_bytes_min: u64,
     /// Bytes of one request body.
     pub body_bytes_max: u64,
     /// Bytes of all request bodies in memory at once.
@@ -258,6 +264,7 @@ impl Config {
             },
             upstream: Reaching { allow_private: from.switch("upstream.allow_private", false)? },
             media: Reaching { allow_private: from.switch("media.allow_private", false)? },
+            webhooks: Reaching { allow_private: from.switch("webhooks.allow_private", false)? },
             rate_limit: RateLimit {
                 points: points(from)?,
                 window: millis(from, "rate_limit.window_ms", 60_000, 1_000)?,
@@ -301,6 +308,17 @@ impl Server {
                 "a URL that begins with http:// or https://, or nothing",
                 public_url,
             )?,
+            cors_origins: from.text(
+                "server.cors_origins",
+                vec!["http://localhost:3001".to_owned()],
+                "origins such as \"https://app.example.com\", with commas between them",
+                origins,
+            )?,
+            disk_free_bytes_min: from.number(
+                "server.disk_free_bytes_min",
+                256 << 20,
+                0..=1 << 50,
+            )?,
             body_bytes_max: from.number("server.body_bytes_max", 64 << 20, 1_024..=1 << 30)?,
             bodies_bytes_max: from.number("server.bodies_bytes_max", 512 << 20, 1_024..=1 << 40)?,
             connections_max: from.number("server.connections_max", 12_000, 1..=1_000_000)?,
@@ -310,6 +328,17 @@ impl Server {
             drain_timeout: millis(from, "server.drain_timeout_ms", 30_000, 0)?,
         })
     }
+}
+
+/// Origins with commas between them; empty means none.
+fn origins(text: &str) -> Option<Vec<String>> {
+    let named = text.split(',').map(str::trim).filter(|origin| !origin.is_empty());
+    named
+        .map(|origin| {
+            let url = url::Url::parse(origin).ok()?;
+            (url.origin().ascii_serialization() == origin).then(|| origin.to_owned())
+        })
+        .collect()
 }
 
 /// The longest span of a setting: ten years. Beyond it, sums with instants could overflow.

@@ -11,7 +11,7 @@
 //! | 1, pure | [`preflight`] [`workflow`] [`machine`] | what is allowed, what happens next |
 //! | 1, pure | [`wire`] [`platforms`] | what is said to clients and to platforms |
 //! | 2, I/O | [`store`] [`upstream`] [`media`] | remember, speak outward, keep bytes |
-//! | 3, doers | [`engine`] [`accounts`] [`courier`] [`upkeep`] | carry out |
+//! | 3, doers | [`engine`] [`accounts`] [`courier`] [`webhooks`] [`upkeep`] | carry out |
 //! | 4, use cases | [`admission`] [`control`] | what may come in; what an operator may ask |
 //! | 5, doors | [`front`] [`cli`] | let people in |
 //! | 6, wiring | [`config`] [`app`] | build the real clock, dice, disk and sockets |
@@ -62,6 +62,7 @@ pub mod media;
 pub mod engine;
 pub mod accounts;
 pub mod courier;
+pub mod webhooks;
 pub mod upkeep;
 
 pub mod admission;

@@ -75,7 +75,7 @@ fn unheard() -> Verdict {
 #[test]
 fn one_landing_is_never_adopted_twice() {
     let store = Memory::new();
-    let catalog = Arc::new(workflow::load(&[], &[]).expect("built in").catalog);
+    let catalog = Arc::new(workflow::load(&Default::default()).expect("built in").catalog);
     let definition = catalog.current("sandbox-readable").expect("built in").digest;
     let options = Options {
         sync_wait: Millis::from_secs(600),

@@ -17,7 +17,7 @@ const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 const DAY: Millis = Millis::from_secs(86_400);
 
 fn engine(store: &Memory) -> (Handle, Digest) {
-    let catalog = Arc::new(workflow::load(&[], &[]).expect("built in").catalog);
+    let catalog = Arc::new(workflow::load(&Default::default()).expect("built in").catalog);
     let definition = catalog.current("sandbox").expect("built in").digest;
     let options = Options {
         sync_wait: Millis::from_secs(60),

@@ -28,7 +28,7 @@ pub struct AccountsOptions {
     /// The way outward.
     pub upstream: Arc<Upstream>,
     /// Seals credentials.
-    pub seal: Seal,
+    pub seal: Arc<Seal>,
     /// The clock.
     pub now: Now,
     /// Chance.
@@ -172,7 +172,7 @@ impl Accounts {
             Ok(_) => return Err(lost("the account has no credential".to_owned())),
             Err(problem) => return Err(AccessError::Unavailable(unreadable(&problem))),
         };
-        let text = self.options.seal.open_sealed(id, &record.sealed);
+        let text = self.options.seal.open_sealed(id.raw(), &record.sealed);
         let text = text.map_err(|problem| lost(problem.to_string()))?;
         let credential = BlueskyCredential::from_text(&text)
             .ok_or_else(|| lost("the account's credential is not whole".to_owned()))?;
@@ -214,7 +214,7 @@ impl Accounts {
                 format!("the refreshed session could not be kept: {why}"),
             ))
         };
-        let sealed = self.options.seal.seal(id, &fresh.to_text());
+        let sealed = self.options.seal.seal(id.raw(), &fresh.to_text());
         let sealed = sealed.map_err(|problem| busy(&problem.to_string()))?;
         let record = CredentialRecord { sealed, version: old.version + 1 };
         let key = Key::Credential(id);

@@ -249,7 +249,7 @@ impl Accounts {
                 Ok(_) => 1,
                 Err(problem) => return Err(unreadable(&problem)),
             };
-            let sealed = self.options.seal.seal(account.id, text);
+            let sealed = self.options.seal.seal(account.id.raw(), text);
             let sealed = sealed.map_err(|problem| unreadable(&problem))?;
             let record = Record::Credential(CredentialRecord { sealed, version });
             writes.push(Write::Put(key, record));

@@ -3,8 +3,10 @@
 use base64::Engine as _;
 
 use super::access::{Accounts, unreadable};
-use crate::model::{ApiKey, Code, Digest, Fault, KeyId, KeyPrefix, ProfileId, Secret};
+use crate::engine::{Expect, Records};
+use crate::model::{ApiKey, Code, Digest, Fault, KeyId, Secret, Timestamp};
 use crate::store::{Key, Order, Record, Write};
+use crate::wire::KeyRequest;
 
 /// Keys listed at the most.
 const KEYS_MAX: usize = 10_000;
@@ -22,41 +24,50 @@ impl Accounts {
     /// Makes a key. Without scopes it may read and write posts.
     ///
     /// # Errors
-    /// When it cannot be stored.
-    pub async fn mint_key(
-        &self,
-        name: &str,
-        scopes: Vec<String>,
-        prefix: KeyPrefix,
-        profile: Option<ProfileId>,
-    ) -> Result<Minted, Fault> {
-        let scopes = if scopes.is_empty() {
+    /// When its profile is not there, or it cannot be stored.
+    pub async fn mint_key(&self, asked: KeyRequest) -> Result<Minted, Fault> {
+        let (records, minted) = self.plan_key(asked)?;
+        self.write(records.writes).await?;
+        Ok(minted)
+    }
+
+    /// What makes a key. Without scopes it may read and write posts.
+    ///
+    /// # Errors
+    /// When its profile is not there.
+    pub fn plan_key(&self, asked: KeyRequest) -> Result<(Records, Minted), Fault> {
+        let mut records = Records::default();
+        if let Some(profile) = asked.profile {
+            let there = self.get_profile(profile)?;
+            let key = Key::Profile(profile);
+            records.expect.push(Expect::Is(key, Some(Record::Profile(there))));
+        }
+        let scopes = if asked.scopes.is_empty() {
             vec!["posts:read".to_owned(), "posts:write".to_owned()]
         } else {
-            scopes
+            asked.scopes
         };
         let dice = &self.options.dice;
         let random = [dice().to_be_bytes(), dice().to_be_bytes()].concat();
         let body = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(&random[..24]);
-        let plaintext = format!("{}{body}", prefix.as_str());
+        let plaintext = format!("{}{body}", asked.prefix.as_str());
         let now = (self.options.now)();
         let key = ApiKey {
             id: KeyId::v7(now, dice()),
             hash: hash(&plaintext),
-            name: name.chars().take(100).collect(),
-            prefix,
+            name: asked.name,
+            prefix: asked.prefix,
             last4: plaintext[plaintext.len() - 4..].to_owned(),
             scopes,
-            profile,
+            profile: asked.profile,
             created_at: now,
             revoked_at: None,
         };
-        self.write(vec![
+        records.writes = vec![
             Write::Put(Key::ApiKey(key.hash), Record::ApiKey(key.clone())),
             Write::Put(Key::ApiKeyById(key.id), Record::ApiKeyById(key.hash)),
-        ])
-        .await?;
-        Ok(Minted { key, plaintext: Secret::new(plaintext) })
+        ];
+        Ok((records, Minted { key, plaintext: Secret::new(plaintext) }))
     }
 
     /// Every key, newest first.
@@ -83,17 +94,50 @@ impl Accounts {
     /// # Errors
     /// `not_found`, or when it cannot be stored.
     pub async fn revoke_key(&self, id: KeyId) -> Result<ApiKey, Fault> {
-        let known = self.list_keys()?.into_iter().find(|key| key.id == id);
-        let key = known.ok_or_else(|| {
-            Fault::new(Code::NotFound, format!("there is no API key {id}"))
-                .remedy("`fanfare keys list` shows the keys there are.")
-        })?;
-        if key.revoked_at.is_some() {
-            return Ok(key);
-        }
-        let key = ApiKey { revoked_at: Some((self.options.now)()), ..key };
-        self.write(vec![Write::Put(Key::ApiKey(key.hash), Record::ApiKey(key.clone()))]).await?;
+        let (records, key) = self.plan_revoke(id)?;
+        self.write(records.writes).await?;
         Ok(key)
+    }
+
+    /// What revokes a key.
+    ///
+    /// # Errors
+    /// `not_found` when there is no such key, or it is revoked already.
+    pub fn plan_revoke(&self, id: KeyId) -> Result<(Records, ApiKey), Fault> {
+        let known = self.list_keys()?.into_iter().find(|key| key.id == id);
+        let old = known.filter(|key| key.revoked_at.is_none()).ok_or_else(|| {
+            Fault::new(Code::NotFound, format!("there is no API key {id} that is still good"))
+                .remedy("GET /v1/api-keys or `fanfare keys list` shows the keys there are.")
+        })?;
+        let key = ApiKey { revoked_at: Some((self.options.now)()), ..old.clone() };
+        let at = Key::ApiKey(key.hash);
+        let records = Records {
+            expect: vec![Expect::Is(at, Some(Record::ApiKey(old)))],
+            writes: vec![Write::Put(at, Record::ApiKey(key.clone()))],
+            ..Records::default()
+        };
+        Ok((records, key))
+    }
+
+    /// Every key with when it was last used, newest first.
+    ///
+    /// # Errors
+    /// When a record cannot be read.
+    pub fn keys_in_use(&self) -> Result<Vec<(ApiKey, Option<Timestamp>)>, Fault> {
+        let used = |key: ApiKey| match self.options.store.get(&Key::KeyUse(key.id)) {
+            Ok(Some(Record::KeyUse(at))) => Ok((key, Some(at))),
+            Ok(_) => Ok((key, None)),
+            Err(problem) => Err(unreadable(&problem)),
+        };
+        self.list_keys()?.into_iter().map(used).collect()
+    }
+
+    /// Notes that a key was used, best effort.
+    pub async fn note_use(&self, id: KeyId, at: Timestamp) {
+        let write = Write::Put(Key::KeyUse(id), Record::KeyUse(at));
+        if let Err(problem) = self.options.engine.write(Vec::new(), vec![write]).await {
+            tracing::debug!(%problem, key.id = %id, "the use of a key was not noted");
+        }
     }
 }
 

@@ -10,6 +10,7 @@ mod credential;
 mod connect;
 mod access;
 mod keys;
+mod profiles;
 
 pub use access::{AccessError, Accounts, AccountsOptions};
 pub use connect::{ConnectBluesky, Connected};

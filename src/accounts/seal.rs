@@ -7,7 +7,7 @@ use std::path::Path;
 use base64::Engine as _;
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 
-use crate::model::{AccountId, Dice, Secret};
+use crate::model::{Dice, Secret};
 
 const KEY_BYTES: usize = 32;
 
@@ -60,27 +60,31 @@ impl Seal {
         Ok(Self { key: LessSafeKey::new(key), dice })
     }
 
-    /// Seals a text for one account. The account is part of it: it opens for no other.
-    pub fn seal(&self, account: AccountId, text: &Secret) -> Result<Vec<u8>, SealError> {
+    /// Seals a text for one owner, such as an account, by the raw form of its id. The owner is part
+    /// of it: it opens for no other.
+    ///
+    /// # Errors
+    /// `Unsound` when the text is too long to be sealed.
+    pub fn seal(&self, owner: u128, text: &Secret) -> Result<Vec<u8>, SealError> {
         let random = (self.dice)().to_be_bytes();
         let mut nonce = [0; NONCE_LEN];
         nonce.copy_from_slice(&random[..NONCE_LEN]);
         let mut sealed = text.expose().as_bytes().to_vec();
-        let aad = Aad::from(account.raw().to_be_bytes());
+        let aad = Aad::from(owner.to_be_bytes());
         self.key
             .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), aad, &mut sealed)
             .map_err(|_| SealError::Unsound)?;
         Ok([&nonce[..], &sealed].concat())
     }
 
-    /// Opens what was sealed for this account.
+    /// Opens what was sealed for this owner.
     ///
     /// # Errors
-    /// `Unsound` when a bit of it is other than it was, or the key or the account is.
-    pub fn open_sealed(&self, account: AccountId, sealed: &[u8]) -> Result<Secret, SealError> {
+    /// `Unsound` when a bit of it is other than it was, or the key or the owner is.
+    pub fn open_sealed(&self, owner: u128, sealed: &[u8]) -> Result<Secret, SealError> {
         let (nonce, rest) = sealed.split_first_chunk::<NONCE_LEN>().ok_or(SealError::Unsound)?;
         let mut rest = rest.to_vec();
-        let aad = Aad::from(account.raw().to_be_bytes());
+        let aad = Aad::from(owner.to_be_bytes());
         let nonce = Nonce::assume_unique_for_key(*nonce);
         let plain =
             self.key.open_in_place(nonce, aad, &mut rest).map_err(|_| SealError::Unsound)?;
@@ -143,7 +147,7 @@ mod tests {
         let dice: Dice = Arc::new(move || u128::from(count.fetch_add(1, Ordering::Relaxed)) << 90);
         let file = folder.path().join("key");
         let seal = Seal::open(None, &file, Arc::clone(&dice)).expect("it is made");
-        let (me, you) = (AccountId::from_raw(1), AccountId::from_raw(2));
+        let (me, you) = (1, 2);
         let secret = Secret::new("pass word");
         let sealed = seal.seal(me, &secret).expect("sealed");
         assert!(!sealed.windows(4).any(|bytes| bytes == b"pass"));

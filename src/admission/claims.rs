@@ -3,9 +3,14 @@
 use super::caller::digest;
 use super::create::Admission;
 use super::faults;
-use crate::engine::{Claim, Submitted};
-use crate::model::{Fault, IDEMPOTENCY_KEY_CHARS_MAX, RequestId};
+use crate::engine::{Claim, Records, Submitted, WriteError};
+use crate::model::{Fault, IDEMPOTENCY_KEY_CHARS_MAX, RequestId, Secret};
 use crate::wire::{self, Reply};
+
+/// How often records are planned again that changed meanwhile.
+const PLANS_MAX: usize = 5;
+/// What a sealed reply begins with.
+const SEALED: u8 = 0;
 
 /// A reply, with what it says of its key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,9 +56,91 @@ impl Admission {
         let Some(keyed) = keyed else { return Ok(None) };
         match self.options.engine.peek(keyed.claim).await {
             Ok(None) => Ok(None),
-            Ok(Some(submitted)) => Ok(Some(answered(submitted, Some(keyed)))),
+            Ok(Some(submitted)) => Ok(Some(answered(self.opened(submitted, keyed)?, Some(keyed)))),
             Err(problem) => Err(faults::engine(&problem)),
         }
+    }
+
+    /// Writes records once for their key, with the reply in the same commit; a reply that shows a
+    /// secret is sealed where it is kept. `plan` is asked again when a record changed meanwhile.
+    pub async fn recorded<P>(
+        &self,
+        request: &RequestId,
+        key: Option<&str>,
+        route: (&str, &str),
+        body: &[u8],
+        shows_secret: bool,
+        plan: P,
+    ) -> Served
+    where
+        P: Fn() -> Result<(Records, Reply), Fault> + Clone + Send + 'static,
+    {
+        let work = async |claim| {
+            // What is unique among records is looked for before it is written.
+            let _one = self.recording.lock().await;
+            for _ in 0..PLANS_MAX {
+                let plan = plan.clone();
+                let (mut records, reply) = self.off(move |_| plan()).await?;
+                if let Some(claim) = claim {
+                    let kept =
+                        if shows_secret { self.sealed(&reply, claim)? } else { reply.clone() };
+                    records.keep = Some((claim, kept));
+                }
+                match self.options.engine.record(records).await {
+                    Ok(None) => return Ok(Submitted { reply, replayed: false }),
+                    Ok(Some(submitted)) => return self.open(submitted, claim),
+                    Err(WriteError::Raced) => {}
+                    Err(WriteError::Engine(problem)) => return Err(faults::engine(&problem)),
+                }
+            }
+            Err(faults::engine(&crate::engine::EngineError::Full))
+        };
+        self.once(request, key, route, body, work).await
+    }
+
+    /// Does something once for its key that cannot be done in one commit with its reply, which is
+    /// kept afterwards.
+    pub async fn after(
+        &self,
+        request: &RequestId,
+        key: Option<&str>,
+        route: (&str, &str),
+        body: &[u8],
+        work: impl AsyncFnOnce() -> Result<Reply, Fault>,
+    ) -> Served {
+        let work = async |claim| {
+            let reply = work().await?;
+            let Some(claim) = claim else { return Ok(Submitted { reply, replayed: false }) };
+            let kept = self.options.engine.remember(claim, reply).await;
+            kept.map_err(|problem| faults::engine(&problem))
+        };
+        self.once(request, key, route, body, work).await
+    }
+
+    /// A reply as it is kept where it shows a secret: a zero byte, which no JSON begins with, and
+    /// the sealed body.
+    fn sealed(&self, reply: &Reply, claim: Claim) -> Result<Reply, Fault> {
+        let text = Secret::new(String::from_utf8_lossy(&reply.body).into_owned());
+        let sealed = self.options.seal.seal(owner(claim), &text);
+        let sealed = sealed.map_err(|problem| faults::unreadable(&problem))?;
+        Ok(Reply { status: reply.status, body: [&[SEALED], sealed.as_slice()].concat() })
+    }
+
+    fn opened(&self, submitted: Submitted, keyed: &Keyed) -> Result<Submitted, Fault> {
+        self.open(submitted, Some(keyed.claim))
+    }
+
+    /// A kept reply as it was given.
+    fn open(&self, submitted: Submitted, claim: Option<Claim>) -> Result<Submitted, Fault> {
+        let (Some(claim), Some((&SEALED, sealed))) = (claim, submitted.reply.body.split_first())
+        else {
+            return Ok(submitted);
+        };
+        let text = self.options.seal.open_sealed(owner(claim), sealed);
+        let text = text.map_err(|problem| faults::unreadable(&problem))?;
+        let body = text.expose().as_bytes().to_vec();
+        let reply = Reply { status: submitted.reply.status, body };
+        Ok(Submitted { reply, ..submitted })
     }
 
     /// Does something once for its key: an equal key waits for the first and gets its reply. The
@@ -122,6 +209,12 @@ impl Admission {
         let reply = Reply { status: fault.http_status(), body };
         Served { retry_after: fault.retry_after_s, fault: Some(fault), ..unkept(reply) }
     }
+}
+
+/// The owner that a kept reply is sealed for.
+fn owner(claim: Claim) -> u128 {
+    let (first, _) = claim.id.0.split_first_chunk().expect("a digest has 32 bytes");
+    u128::from_be_bytes(*first)
 }
 
 /// A reply that belongs to no key.

@@ -10,6 +10,7 @@ use super::claims::{Keyed, Served, answered};
 use super::faults;
 use super::flights::Flights;
 use super::resolve::{self, Resolved};
+use crate::accounts::Seal;
 use crate::engine::{Handle, NewTarget, Submission};
 use crate::model::{
     Account, AccountId, Code, Content, ContentIx, Digest, Fault, MediaItem, MediaSource, Now,
@@ -35,6 +36,8 @@ pub struct AdmissionOptions {
     pub catalog: Arc<Catalog>,
     /// The platforms.
     pub registry: Arc<Registry>,
+    /// Seals kept replies that show a secret.
+    pub seal: Arc<Seal>,
     /// Where error pages are.
     pub links: Links,
     /// The clock.
@@ -47,6 +50,8 @@ pub struct Admission {
     pub(super) options: AdmissionOptions,
     /// Keyed changes under way.
     pub(super) flights: Flights,
+    /// Held while records are looked for and written.
+    pub(super) recording: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// A request to publish that holds: what is to be submitted, and the bytes to be kept first.
@@ -81,7 +86,7 @@ impl std::fmt::Debug for Admission {
 impl Admission {
     /// Admission over a store and an engine.
     pub fn new(options: AdmissionOptions) -> Self {
-        Self { options, flights: Flights::default() }
+        Self { options, flights: Flights::default(), recording: Arc::default() }
     }
 
     /// Runs what reads the store or takes long where waiting holds nobody up.
@@ -187,7 +192,7 @@ impl Admission {
         Ok(Draft { scheduled_at: asked.scheduled_at, contents, targets, inline })
     }
 
-    fn target(
+    pub(super) fn target(
         &self,
         one: &Resolved<'_>,
         content: &Content,
@@ -241,7 +246,7 @@ impl Admission {
 
     /// The accounts that a request may speak of: those it names, or all where it names a
     /// platform alone.
-    fn accounts_for(&self, asked: &CreateRequest) -> Result<Vec<Account>, Fault> {
+    pub(super) fn accounts_for(&self, asked: &CreateRequest) -> Result<Vec<Account>, Fault> {
         let ids: Option<Vec<AccountId>> =
             asked.targets.iter().map(|target| target.account).collect();
         let Some(ids) = ids else { return self.accounts() };
@@ -300,7 +305,7 @@ fn check(resolved: &[Resolved<'_>], contents: &[Content]) -> Result<(), Fault> {
 }
 
 /// The content of a target; inline bytes by the digest they will be kept under.
-fn content(one: &Resolved<'_>, inline: &mut Inline) -> Content {
+pub(super) fn content(one: &Resolved<'_>, inline: &mut Inline) -> Content {
     Content {
         text: one.text.clone(),
         media: one.media.iter().map(|media| media_item(media, inline)).collect(),
@@ -330,7 +335,7 @@ pub(super) fn too_soon(at: impl std::fmt::Display) -> Fault {
         .outcome(SendOutcome::NotSent)
 }
 
-fn duplicate(twin: usize, ix: usize, account: AccountId) -> Fault {
+pub(super) fn duplicate(twin: usize, ix: usize, account: AccountId) -> Fault {
     Fault::new(
         Code::ValidationFailed,
         format!("targets {twin} and {ix} say the same on account {account}"),

@@ -15,6 +15,7 @@ mod resolve;
 mod create;
 mod change;
 mod retry;
+mod validate;
 mod read;
 mod faults;
 

@@ -125,7 +125,11 @@ impl Admission {
         }
     }
 
-    async fn durable(&self) -> Result<(), Fault> {
+    /// Waits until what a read may have seen is durable.
+    ///
+    /// # Errors
+    /// When the engine stops first.
+    pub async fn durable(&self) -> Result<(), Fault> {
         self.options.engine.settled_reads().await.map_err(|problem| faults::engine(&problem))
     }
 

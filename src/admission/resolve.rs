@@ -25,16 +25,7 @@ pub(super) fn resolve<'a>(
     request: &CreateRequest,
     scope: Option<ProfileId>,
 ) -> Result<Vec<Resolved<'a>>, Fault> {
-    if let (Some(own), Some(asked)) = (scope, request.profile)
-        && own != asked
-    {
-        return Err(Fault::new(
-            Code::ValidationFailed,
-            "profileId is not the profile this API key is limited to",
-        )
-        .rule("profile.scope_mismatch")
-        .remedy("Leave profileId out, or use a key that spans the organization."));
-    }
+    self::scope(request, scope)?;
     let narrowed = request.profile.or(scope);
     let found: Vec<&Account> = request
         .targets
@@ -43,6 +34,37 @@ pub(super) fn resolve<'a>(
         .collect::<Result<_, Fault>>()?;
     let targets = request.targets.iter().zip(found).enumerate();
     targets.map(|(ix, (target, account))| effective(ix, request, target, account, scope)).collect()
+}
+
+/// Whether the request stays within the profile that the key is limited to.
+///
+/// # Errors
+/// Rule `profile.scope_mismatch`.
+pub(super) fn scope(request: &CreateRequest, own: Option<ProfileId>) -> Result<(), Fault> {
+    match (own, request.profile) {
+        (Some(own), Some(asked)) if own != asked => Err(Fault::new(
+            Code::ValidationFailed,
+            "profileId is not the profile this API key is limited to",
+        )
+        .rule("profile.scope_mismatch")
+        .remedy("Leave profileId out, or use a key that spans the organization.")),
+        _ => Ok(()),
+    }
+}
+
+/// The account and the content of one target alone.
+///
+/// # Errors
+/// As `resolve`, for this target.
+pub(super) fn one<'a>(
+    accounts: &'a [Account],
+    request: &CreateRequest,
+    ix: usize,
+    scope: Option<ProfileId>,
+) -> Result<Resolved<'a>, Fault> {
+    let target = &request.targets[ix];
+    let account = account(accounts, target, request.profile.or(scope))?;
+    effective(ix, request, target, account, scope)
 }
 
 fn account<'a>(

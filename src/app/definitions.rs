@@ -7,7 +7,7 @@ use super::AppError;
 use crate::model::{BatchId, Digest, Timestamp};
 use crate::platforms::Registry;
 use crate::store::{DefinitionRecord, Key, Order, Record, Store, Write, load_batch};
-use crate::workflow::{self, Loaded, Named};
+use crate::workflow::{self, Loaded, Named, Overrides};
 
 /// Records of one page.
 const PAGE: usize = 1_000;
@@ -20,9 +20,12 @@ pub(super) fn load(
     folder: Option<&Path>,
     registry: &Registry,
 ) -> Result<Loaded, AppError> {
-    let publish = overrides(folder, "publish")?;
-    let upkeep = overrides(folder, "upkeep")?;
-    let mut loaded = workflow::load(&publish, &upkeep).map_err(wrong)?;
+    let overrides = Overrides {
+        publish: overrides(folder, "publish")?,
+        upkeep: overrides(folder, "upkeep")?,
+        deliver: overrides(folder, "deliver")?,
+    };
+    let mut loaded = workflow::load(&overrides).map_err(wrong)?;
     let mut writes = Vec::new();
     for (definition, text) in &loaded.texts {
         if let Some(codec) = registry.get(&definition.platform) {

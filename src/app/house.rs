@@ -18,7 +18,8 @@ use crate::platforms::registry;
 use crate::store::Store;
 use crate::upkeep::Upkeep;
 use crate::upstream::{Upstream, UpstreamOptions};
-use crate::wire::Links;
+use crate::webhooks::{Webhooks, WebhooksOptions};
+use crate::wire::{KeyRequest, Links};
 
 /// The rooms, built.
 pub(super) struct House {
@@ -26,6 +27,7 @@ pub(super) struct House {
     pub stopped: oneshot::Receiver<String>,
     pub accounts: Arc<Accounts>,
     pub admission: Arc<Admission>,
+    pub webhooks: Webhooks,
     pub media: Arc<Media>,
     pub control: Arc<Control>,
     pub upkeep: Upkeep,
@@ -55,19 +57,23 @@ pub(super) fn build(ground: Ground<'_>) -> Result<House, AppError> {
     let core =
         Core::open(Arc::clone(&store), Arc::clone(&catalog), options, epoch, clocks.moment())?;
     let (engine, mailbox) = engine::mailbox();
-    let upstream = UpstreamOptions {
-        allow_private: config.upstream.allow_private,
-        media_allow_private: config.media.allow_private,
-        allow_crash: config.sandbox.allow_crash,
-    };
-    let upstream = Upstream::new(upstream, Arc::clone(&clocks.now));
-    let upstream = Arc::new(upstream.map_err(|problem| AppError::Build(problem.to_string()))?);
+    let upstream = upstream(config, clocks)?;
     let own_base: Arc<OnceLock<String>> = Arc::default();
+    let seal = Arc::new(seal(config, clocks)?);
+    let webhooks = Webhooks::new(WebhooksOptions {
+        store: Arc::clone(&store),
+        engine: engine.clone(),
+        upstream: Arc::clone(&upstream),
+        seal: Arc::clone(&seal),
+        definition: loaded.deliver,
+        now: Arc::clone(&clocks.now),
+        dice: Arc::clone(&clocks.dice),
+    });
     let accounts = Arc::new(Accounts::new(AccountsOptions {
         store: Arc::clone(&store),
         engine: engine.clone(),
         upstream: Arc::clone(&upstream),
-        seal: seal(config, clocks)?,
+        seal: Arc::clone(&seal),
         now: Arc::clone(&clocks.now),
         dice: Arc::clone(&clocks.dice),
         own_base: Arc::clone(&own_base),
@@ -90,6 +96,7 @@ pub(super) fn build(ground: Ground<'_>) -> Result<House, AppError> {
         engine: engine.clone(),
         catalog: Arc::clone(&catalog),
         registry,
+        seal,
         links: links.clone(),
         now: Arc::clone(&clocks.now),
     }));
@@ -108,7 +115,18 @@ pub(super) fn build(ground: Ground<'_>) -> Result<House, AppError> {
         now: Arc::clone(&clocks.now),
         tasks: loaded.upkeep,
     };
-    Ok(House { engine, stopped, accounts, admission, media, control, upkeep, own_base })
+    Ok(House { engine, stopped, accounts, admission, webhooks, media, control, upkeep, own_base })
+}
+
+fn upstream(config: &Config, clocks: &Clocks) -> Result<Arc<Upstream>, AppError> {
+    let options = UpstreamOptions {
+        allow_private: config.upstream.allow_private,
+        media_allow_private: config.media.allow_private,
+        webhooks_allow_private: config.webhooks.allow_private,
+        allow_crash: config.sandbox.allow_crash,
+    };
+    let upstream = Upstream::new(options, Arc::clone(&clocks.now));
+    upstream.map(Arc::new).map_err(|problem| AppError::Build(problem.to_string()))
 }
 
 fn engine_options(config: &Config, links: &Links, slots_max: u32) -> engine::Options {
@@ -147,8 +165,9 @@ pub(super) async fn first_start(
         return Ok(None);
     }
     let scopes = Scope::ALL.iter().map(|scope| scope.as_str().to_owned()).collect();
-    let minted =
-        house.accounts.mint_key("initial", scopes, KeyPrefix::Live, None).await.map_err(failed)?;
+    let name = "initial".to_owned();
+    let asked = KeyRequest { name, prefix: KeyPrefix::Live, scopes, profile: None };
+    let minted = house.accounts.mint_key(asked).await.map_err(failed)?;
     let path: &Path = &config.data_dir.join("initial-key");
     super::write_private(path, &format!("{}\n", minted.plaintext.expose()))?;
     Ok(Some(minted.plaintext))

@@ -107,6 +107,9 @@ pub(super) enum Keys {
         /// What it may do: posts:read, posts:write, admin; without any, the first two
         #[arg(long = "scope", value_name = "SCOPE")]
         scopes: Vec<String>,
+        /// A test key: what it publishes is checked like any post and reaches no platform
+        #[arg(long)]
+        test: bool,
         #[command(flatten)]
         common: Common,
     },

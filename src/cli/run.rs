@@ -42,8 +42,8 @@ pub(super) enum Errand {
 pub(super) fn errand(command: Command) -> Errand {
     let plain = |request, common| Errand::Ask(Box::new(Job { request, common, follow: false }));
     match command {
-        Command::Keys(Keys::Create { name, scopes, common }) => {
-            plain(Request::KeysCreate { name, scopes }, common)
+        Command::Keys(Keys::Create { name, scopes, test, common }) => {
+            plain(Request::KeysCreate { name, scopes, test }, common)
         }
         Command::Keys(Keys::List { common }) => plain(Request::KeysList, common),
         Command::Keys(Keys::Revoke { id, common }) => plain(Request::KeysRevoke { id }, common),
@@ -214,15 +214,26 @@ pub(super) fn check(files: &[std::path::PathBuf], overrides: &Path, as_json: boo
 }
 
 fn in_use(overrides: &Path) -> Vec<(String, Result<String, String>)> {
-    let chosen = |(name, text): &(&str, &str)| {
-        let file = overrides.join("publish").join(format!("{name}.toml"));
-        let text = if file.exists() { read(&file) } else { Ok((*text).to_owned()) };
-        ((*name).to_owned(), text)
-    };
-    workflow::PUBLISH.iter().map(chosen).collect()
+    let folders = [
+        ("publish", &workflow::PUBLISH[..]),
+        ("upkeep", &workflow::UPKEEP[..]),
+        ("deliver", &workflow::DELIVER[..]),
+    ];
+    let mut out = Vec::new();
+    for (folder, built_in) in folders {
+        for (name, text) in built_in {
+            let file = overrides.join(folder).join(format!("{name}.toml"));
+            let text = if file.exists() { read(&file) } else { Ok((*text).to_owned()) };
+            out.push(((*name).to_owned(), text));
+        }
+    }
+    out
 }
 
 fn one(registry: &Registry, name: &str, text: &str) -> Result<(), String> {
+    if workflow::DELIVER.iter().any(|(known, _)| *known == name) {
+        return workflow::parse_deliver(name, text).map(drop).map_err(|e| e.to_string());
+    }
     if workflow::UPKEEP.iter().any(|(known, _)| *known == name) {
         return workflow::parse_upkeep(name, text).map(drop).map_err(|e| e.to_string());
     }

@@ -10,11 +10,11 @@ use super::verify::verify;
 use crate::accounts::{Accounts, ConnectBluesky, Connected};
 use crate::engine::{Asking, Change, ChangeError, Handle};
 use crate::model::{
-    AccountId, ApiKey, Code, Dice, Fault, KeyId, KeyPrefix, Now, Platform, PostId, RequestId,
-    Ruling, Scope, Secret,
+    AccountId, ApiKey, Code, Dice, Fault, KEY_NAME_CHARS_MAX, KeyId, KeyPrefix, Now, Platform,
+    PostId, RequestId, Ruling, Scope, Secret,
 };
 use crate::store::{Store, StoreError};
-use crate::wire::{self, Links};
+use crate::wire::{self, KeyRequest, Links};
 use crate::workflow::Catalog;
 
 /// Batches of one list at the most.
@@ -69,7 +69,7 @@ impl Control {
 
     async fn carry_out(&self, request: Request) -> Result<Value, Fault> {
         match request {
-            Request::KeysCreate { name, scopes } => self.create_key(name, scopes).await,
+            Request::KeysCreate { name, scopes, test } => self.create_key(name, scopes, test).await,
             Request::KeysList => {
                 let keys: Vec<Value> = self.accounts.list_keys()?.iter().map(key_value).collect();
                 Ok(json!({ "data": keys }))
@@ -130,7 +130,12 @@ impl Control {
         Ok(value)
     }
 
-    async fn create_key(&self, name: String, scopes: Vec<String>) -> Result<Value, Fault> {
+    async fn create_key(
+        &self,
+        name: String,
+        scopes: Vec<String>,
+        test: bool,
+    ) -> Result<Value, Fault> {
         let known: Vec<&str> = Scope::ALL.iter().map(|scope| scope.as_str()).collect();
         if let Some(other) = scopes.iter().find(|scope| !known.contains(&scope.as_str())) {
             return Err(Fault::new(
@@ -140,14 +145,19 @@ impl Control {
             .rule("scopes")
             .remedy(format!("Use {}.", known.join(", "))));
         }
+        if name.chars().count() > KEY_NAME_CHARS_MAX {
+            let message = format!("the name is longer than {KEY_NAME_CHARS_MAX} characters");
+            let fault = Fault::new(Code::ValidationFailed, message).rule("name");
+            return Err(fault.remedy("Shorten it."));
+        }
         if name.trim().is_empty() {
             return Err(Fault::new(Code::ValidationFailed, "the name is empty")
                 .rule("name")
                 .remedy("Give a name that tells what the key is for."));
         }
-        // Live keys alone: a test key must publish to the sandbox whatever it names, and admission
-        // does not do that yet.
-        let minted = self.accounts.mint_key(&name, scopes, KeyPrefix::Live, None).await?;
+        let prefix = if test { KeyPrefix::Test } else { KeyPrefix::Live };
+        let asked = KeyRequest { name, prefix, scopes, profile: None };
+        let minted = self.accounts.mint_key(asked).await?;
         let mut value = key_value(&minted.key);
         value["key"] = json!(minted.plaintext.expose());
         Ok(value)

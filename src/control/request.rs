@@ -12,6 +12,9 @@ pub enum Request {
         name: String,
         /// What it may do; empty: read and write posts.
         scopes: Vec<String>,
+        /// Whether what it publishes reaches no platform.
+        #[serde(default)]
+        test: bool,
     },
     /// List the API keys.
     KeysList,

@@ -8,12 +8,14 @@ use std::time::Duration;
 use http_body_util::BodyExt;
 use hyper::Request;
 use hyper::body::Incoming;
+use hyper::header;
 
 use super::body::RequestBody;
 use super::drain::Drain;
 use super::mcp::Mcp;
 use super::openapi::Description;
 use super::pages;
+use super::ready::Ready;
 use super::reply::{self, Answer, Words};
 use super::route::{Route, route};
 use super::sandbox::SandboxDoor;
@@ -44,6 +46,8 @@ pub struct Gate {
     pub engine: engine::Handle,
     /// The platform's side of the sandbox, where it is enabled.
     pub sandbox: Option<Arc<SandboxDoor>>,
+    /// Whether the server would do what it promises.
+    pub ready: Arc<Ready>,
     /// Answers what needs an API key.
     pub api: Api,
     /// The same API, for agents.
@@ -64,6 +68,7 @@ impl Gate {
     async fn serve(self: Arc<Self>, request: Request<Incoming>) -> Result<Answer, HangUp> {
         let id = self.words.request_id(request.headers());
         let words = Arc::clone(&self.words);
+        let origin = request.headers().get(header::ORIGIN).cloned();
         let request = request.map(BodyExt::boxed);
         let task = tokio::spawn(self.answer(Inbound { id: id.clone(), request }));
         let mut answer = match task.await {
@@ -76,6 +81,7 @@ impl Gate {
             }
         };
         words.sign(&mut answer, &id);
+        words.admit_origin(&mut answer, origin.as_ref());
         Ok(answer)
     }
 
@@ -90,6 +96,14 @@ impl Gate {
                 Some(_pass) => self.mcp.answer(Inbound { id, request }).await,
                 None => self.words.refuse(&reply::stopping(), &id),
             }),
+            Route::Live => Ok(reply::json(200, r#"{"status":"ok"}"#)),
+            Route::Ready if self.drain.is_draining() => Ok(pages::stopping()),
+            Route::Ready => Ok(self.ready.answer().await),
+            Route::Preflight => Ok(reply::browser_preflight()),
+            Route::Rehearsed(platform) => {
+                let page = pages::rehearsed(platform);
+                Ok(page.unwrap_or_else(|| self.nowhere(&method, &path, &id)))
+            }
             Route::Index => Ok(pages::index(&self.words.links)),
             Route::ErrorPage(code) => {
                 Ok(pages::error_page(code).unwrap_or_else(|| self.nowhere(&method, &path, &id)))
@@ -114,6 +128,13 @@ impl Gate {
             | Route::ReadPost(_)
             | Route::PatchPost(_)
             | Route::CancelPost(_)
+            | Route::RetryPost(_)
+            | Route::ValidatePost
+            | Route::Profiles(_)
+            | Route::Keys(_)
+            | Route::Hooks(_)
+            | Route::Events
+            | Route::PlatformVersions
             | Route::ListAccounts
             | Route::ReadAccount(_)
             | Route::RemoveAccount(_)

@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, watch};
 use super::body::Bodies;
 use super::drain::Drain;
 use super::gate::{Api, Gate};
-use super::house::{House, has, limits, rest};
+use super::house::{House, has, limits, ready, rest};
 use super::mcp::Mcp;
 use super::openapi::Description;
 use super::reply::{self, Words};
@@ -50,7 +50,8 @@ fn open(
     let description = Description::new(&words.links.base);
     let bodies = Bodies::new(1 << 20, 1 << 20, Millis(60_000));
     let mcp = Mcp::new(Arc::clone(&words), bodies, Arc::clone(&api), &description);
-    Gate { words, engine, sandbox, api, mcp, description, drain: Arc::default() }
+    let ready = ready(&engine);
+    Gate { words, engine, sandbox, ready, api, mcp, description, drain: Arc::default() }
 }
 
 fn sandbox(dir: &std::path::Path) -> House {

@@ -6,23 +6,27 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use hyper::Request;
 use hyper::header::{self, HeaderMap};
 
 use super::body::{Bodies, Held, RequestBody};
 use super::connect;
 use super::gate::{Api, Inbound};
-use super::limiter::{Allowance, Limiter};
+use super::limiter::{Allowance, KeyUses, Limiter};
 use super::reply::{self, Answer, Words};
-use super::route::{Route, route};
+use super::route::{ProfileRoute, Route, route};
 use super::sandbox::SandboxDoor;
 use super::timeline;
+use super::{hooks, pages, people};
 use crate::accounts::Accounts;
 use crate::admission::{self, Admission, Caller, Served};
+use crate::engine::Records;
 use crate::media::{Media, MediaError};
 use crate::model::{Account, AccountId, Code, Fault, RequestId, Scope};
 use crate::store::{Key, Record, Store, StoreError};
-use crate::wire;
+use crate::webhooks::Webhooks;
+use crate::wire::{self, Reply};
 
 /// What the handlers call.
 pub struct Handlers {
@@ -38,6 +42,10 @@ pub struct Handlers {
     pub admission: Arc<Admission>,
     /// Connects and removes accounts.
     pub accounts: Arc<Accounts>,
+    /// Webhook endpoints and events.
+    pub webhooks: Webhooks,
+    /// When each key was last noted as used.
+    pub uses: KeyUses,
     /// Keeps inline media.
     pub media: Arc<Media>,
     /// What landed, where the sandbox is enabled.
@@ -99,7 +107,12 @@ impl Handlers {
         if let Some(scope) = scope(route(request.method().as_str(), request.uri().path())) {
             admission::require(&caller, scope).map_err(|fault| (fault, None))?;
         }
-        let allowance = self.limiter.take(caller.key.id, (self.words.now)());
+        let now = (self.words.now)();
+        if self.uses.is_news(caller.key.id, now) {
+            let (accounts, id) = (Arc::clone(&self.accounts), caller.key.id);
+            tokio::spawn(async move { accounts.note_use(id, now).await });
+        }
+        let allowance = self.limiter.take(caller.key.id, now);
         match allowance {
             Some(Allowance { passes: false, reset_s, .. }) => Err((too_many(reset_s), allowance)),
             _ => Ok((caller, allowance)),
@@ -126,6 +139,13 @@ impl Handlers {
             }
             Route::PatchPost(id) => self.patch(asked, id).await,
             Route::CancelPost(id) => self.cancel(asked, id).await,
+            Route::RetryPost(id) => self.retry(asked, id).await,
+            Route::ValidatePost => self.validate(asked).await,
+            Route::Profiles(route) => people::profiles(self, asked, route).await,
+            Route::Keys(route) => people::keys(self, asked, route).await,
+            Route::Hooks(route) => hooks::hooks(self, asked, route).await,
+            Route::Events => hooks::events(self, &asked).await,
+            Route::PlatformVersions => Ok(pages::platform_versions((self.words.now)())),
             Route::ListAccounts => {
                 let query = asked.request.uri().query().unwrap_or_default();
                 let reply = self.admission.list_accounts(&asked.caller, query).await?;
@@ -148,6 +168,10 @@ impl Handlers {
             Route::Landing(n) => timeline::landing(self.sandbox.as_deref(), n).await,
             // The gate answers these itself.
             Route::Health
+            | Route::Live
+            | Route::Ready
+            | Route::Preflight
+            | Route::Rehearsed(_)
             | Route::Index
             | Route::OpenApi
             | Route::Mcp
@@ -190,6 +214,65 @@ impl Handlers {
         let key = idempotency_key(request.headers())?;
         let served = self.admission.cancel(&caller, &id, key.as_deref(), post).await;
         Ok(self.served(served, &id))
+    }
+
+    async fn retry(&self, asked: Asked, post: &str) -> Result<Answer, Fault> {
+        let Asked { caller, id, request } = asked;
+        let key = idempotency_key(request.headers())?;
+        let held = self.body(request).await?;
+        let body = held.bytes.clone();
+        let served = self.admission.retry(&caller, &id, key.as_deref(), post, body).await;
+        Ok(self.served(served, &id))
+    }
+
+    async fn validate(&self, asked: Asked) -> Result<Answer, Fault> {
+        let held = self.body(asked.request).await?;
+        let reply = self.admission.validate(&asked.caller, &asked.id, held.bytes.clone()).await?;
+        Ok(reply::json(reply.status, reply.body))
+    }
+
+    /// Writes what `plan` makes of the request, once for its key, with the reply in the same
+    /// commit. A reply that shows a secret is sealed where it is kept.
+    pub(super) async fn recorded<P>(
+        &self,
+        asked: Asked,
+        route: (&str, &str),
+        shows_secret: bool,
+        plan: P,
+    ) -> Result<Answer, Fault>
+    where
+        P: Fn(&Caller, &[u8]) -> Result<(Records, Reply), Fault> + Clone + Send + 'static,
+    {
+        let Asked { caller, id, request } = asked;
+        let key = idempotency_key(request.headers())?;
+        let held = self.body(request).await?;
+        let body = held.bytes.clone();
+        let plan = move || plan(&caller, &body);
+        let key = key.as_deref();
+        let served =
+            self.admission.recorded(&id, key, route, &held.bytes, shows_secret, plan).await;
+        Ok(self.served(served, &id))
+    }
+
+    /// Does what a request asks for once for its key, and keeps the reply afterwards.
+    pub(super) async fn kept(
+        &self,
+        asked: Asked,
+        route: (&str, &str),
+        work: impl AsyncFnOnce(Bytes) -> Result<Reply, Fault>,
+    ) -> Result<Answer, Fault> {
+        let Asked { id, request, .. } = asked;
+        let key = idempotency_key(request.headers())?;
+        let held = self.body(request).await?;
+        let body = held.bytes.clone();
+        let work = async move || work(body).await;
+        let served = self.admission.after(&id, key.as_deref(), route, &held.bytes, work).await;
+        Ok(self.served(served, &id))
+    }
+
+    /// Waits until what a read may have seen is durable.
+    pub(super) async fn durable(&self) -> Result<(), Fault> {
+        self.admission.durable().await
     }
 
     fn served(&self, served: Served, id: &RequestId) -> Answer {
@@ -236,17 +319,34 @@ impl Handlers {
 }
 
 /// The scope a route needs. Listing accounts is what clients test a key with: any key may.
-fn scope(route: Route<'_>) -> Option<Scope> {
+pub(super) fn scope(route: Route<'_>) -> Option<Scope> {
     match route {
-        Route::CreatePost | Route::PatchPost(_) | Route::CancelPost(_) => Some(Scope::PostsWrite),
-        Route::ListPosts | Route::ReadPost(_) | Route::Timeline | Route::Landing(_) => {
-            Some(Scope::PostsRead)
-        }
-        Route::RemoveAccount(_) | Route::DescribeConnect(_) | Route::CompleteConnect(_) => {
-            Some(Scope::Admin)
-        }
+        Route::CreatePost
+        | Route::ValidatePost
+        | Route::PatchPost(_)
+        | Route::CancelPost(_)
+        | Route::RetryPost(_) => Some(Scope::PostsWrite),
+        Route::ListPosts
+        | Route::ReadPost(_)
+        | Route::Events
+        | Route::Timeline
+        | Route::Landing(_) => Some(Scope::PostsRead),
+        Route::RemoveAccount(_)
+        | Route::DescribeConnect(_)
+        | Route::CompleteConnect(_)
+        | Route::Profiles(
+            ProfileRoute::Create | ProfileRoute::Patch(_) | ProfileRoute::Remove(_),
+        )
+        | Route::Keys(_)
+        | Route::Hooks(_) => Some(Scope::Admin),
         Route::ListAccounts
         | Route::ReadAccount(_)
+        | Route::Profiles(ProfileRoute::List | ProfileRoute::Read(_))
+        | Route::PlatformVersions
+        | Route::Live
+        | Route::Ready
+        | Route::Preflight
+        | Route::Rehearsed(_)
         | Route::Health
         | Route::Index
         | Route::OpenApi

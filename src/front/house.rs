@@ -2,13 +2,15 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::ready::{DiskState, Ready};
 use super::reply::Words;
 use super::server::{Limits, Server, Service};
+use crate::engine;
 use crate::model::{Fault, Millis, RequestId, Timestamp};
 use crate::wire::Links;
 
@@ -42,7 +44,19 @@ pub(super) fn words() -> Words {
         dice: Arc::new(|| 7),
         ceiling: 6_000,
         envelope,
+        origins: vec!["https://app.example".to_owned()],
     }
+}
+
+/// Readiness that rests on this engine and a disk without an end.
+pub(super) fn ready(engine: &engine::Handle) -> Arc<Ready> {
+    Arc::new(Ready {
+        engine: engine.clone(),
+        disk: Arc::new(|| DiskState { free_bytes: Some(u64::MAX), synced: true }),
+        free_bytes_min: 0,
+        now: Arc::new(|| Timestamp::from_millis(1_700_000_000_000)),
+        written: Mutex::default(),
+    })
 }
 
 impl House {

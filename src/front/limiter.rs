@@ -79,6 +79,27 @@ impl Limiter {
     }
 }
 
+/// When each key was last noted as used, so that it is not written with every request.
+#[derive(Debug, Default)]
+pub struct KeyUses {
+    noted: Mutex<BTreeMap<KeyId, Timestamp>>,
+}
+
+/// How often the use of one key is noted at the most.
+const USE_NOTED_EVERY: Millis = Millis(60_000);
+
+impl KeyUses {
+    /// Whether the use of a key at this instant is worth noting; then it counts as noted.
+    pub fn is_news(&self, key: KeyId, now: Timestamp) -> bool {
+        let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
+        let news = noted.get(&key).is_none_or(|last| now.since(*last) >= USE_NOTED_EVERY);
+        if news {
+            noted.insert(key, now);
+        }
+        news
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

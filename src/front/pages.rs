@@ -5,6 +5,7 @@ use serde_json::json;
 use super::reply::{self, Answer};
 use crate::engine::Health;
 use crate::model::{Code, Millis, Platform, Timestamp};
+use crate::platforms;
 use crate::wire::Links;
 
 /// A stored timer this much overdue means that the engine does not turn. It looks at its timers at
@@ -58,7 +59,7 @@ fn ailing(reason: &str) -> Answer {
 }
 
 /// Why the engine would not wake a due post, if it would not.
-fn unhealthy(health: Option<Health>, now: Timestamp) -> Option<String> {
+pub(super) fn unhealthy(health: Option<Health>, now: Timestamp) -> Option<String> {
     let Some(health) = health else {
         return Some("the engine did not answer".into());
     };
@@ -102,6 +103,33 @@ pub fn rule_page(slug: &str) -> Option<Answer> {
          the platform's own answer. `outcome` says whether anything was sent: not_sent, rejected, \
          or unknown.\n",
         slug.replace('-', "."),
+    )))
+}
+
+/// `GET /v1/platform-versions`: which version of each platform's API is spoken, and until when it
+/// lives.
+pub fn platform_versions(now: Timestamp) -> Answer {
+    let data: Vec<_> = platforms::VERSIONS
+        .iter()
+        .map(|version| {
+            json!({
+                "platform": version.platform.as_str(),
+                "version": version.version,
+                "sunsetAt": version.sunset_at,
+                "status": if version.is_deprecated(now) { "deprecated" } else { "current" },
+            })
+        })
+        .collect();
+    reply::json(200, json!({ "data": data }).to_string())
+}
+
+/// `GET /sandbox/:platform/:cid`: where the address of a test key's post leads; `None` when there
+/// is no such platform.
+pub fn rehearsed(platform: &str) -> Option<Answer> {
+    let platform: Platform = platform.parse().ok()?;
+    Some(plain(format!(
+        "A test key published this post: it was checked as a post on {platform} is, and nothing \
+         was sent there. GET /v1/posts/:id shows it.\n",
     )))
 }
 

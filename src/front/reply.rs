@@ -22,6 +22,9 @@ const LIMIT: HeaderName = HeaderName::from_static("ratelimit-limit");
 const REMAINING: HeaderName = HeaderName::from_static("ratelimit-remaining");
 const RESET: HeaderName = HeaderName::from_static("ratelimit-reset");
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+/// Headers that a page in a browser may read: the contract's, and those it forgot.
+const EXPOSED_HEADERS: &str = "X-Request-Id,RateLimit-Limit,RateLimit-Remaining,RateLimit-Reset,\
+                               X-RateLimit-Limit,Retry-After,Idempotency-Key,Idempotency-Replayed";
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// What is needed to say anything: where our pages are, a clock and dice for request ids.
@@ -36,6 +39,8 @@ pub struct Words {
     pub ceiling: u32,
     /// Renders faults.
     pub envelope: Envelope,
+    /// Origins whose pages may read answers in a browser.
+    pub origins: Vec<String>,
 }
 
 impl Words {
@@ -72,6 +77,21 @@ impl Words {
         headers.insert(CEILING, HeaderValue::from(self.ceiling));
     }
 
+    /// Lets a browser's page read the answer, if its origin is one of ours.
+    pub fn admit_origin(&self, answer: &mut Answer, origin: Option<&HeaderValue>) {
+        let headers = answer.headers_mut();
+        headers.append(header::VARY, HeaderValue::from_static("Origin"));
+        headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+        headers.insert(
+            header::ACCESS_CONTROL_EXPOSE_HEADERS,
+            HeaderValue::from_static(EXPOSED_HEADERS),
+        );
+        let ours = origin.filter(|origin| self.origins.iter().any(|own| *origin == own.as_str()));
+        if let Some(origin) = ours {
+            headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+        }
+    }
+
     /// An answer as bytes of HTTP/1.1, for a connection that no request was read from.
     pub fn raw_refusal(&self, fault: &Fault) -> Vec<u8> {
         let id = RequestId::fresh((self.now)(), (self.dice)());
@@ -91,6 +111,25 @@ impl Words {
         );
         [head.into_bytes(), body].concat()
     }
+}
+
+/// What a browser is told when it asks what a page may do.
+pub fn browser_preflight() -> Answer {
+    let mut answer = Response::new(Full::new(Bytes::new()));
+    *answer.status_mut() = StatusCode::NO_CONTENT;
+    let headers = answer.headers_mut();
+    for (name, value) in [
+        (
+            header::ACCESS_CONTROL_ALLOW_HEADERS,
+            "Content-Type,Authorization,Idempotency-Key,X-Request-Id",
+        ),
+        (header::ACCESS_CONTROL_ALLOW_METHODS, "GET,POST,PATCH,PUT,DELETE,OPTIONS"),
+        (header::ACCESS_CONTROL_MAX_AGE, "600"),
+        (header::VARY, "Access-Control-Request-Headers"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    answer
 }
 
 /// A JSON answer.

@@ -13,6 +13,20 @@ pub enum Route<'a> {
     PatchPost(&'a str),
     /// `DELETE /v1/posts/:id`
     CancelPost(&'a str),
+    /// `POST /v1/posts/validate`
+    ValidatePost,
+    /// `POST /v1/posts/:id/retry`
+    RetryPost(&'a str),
+    /// `/v1/profiles`
+    Profiles(ProfileRoute<'a>),
+    /// `/v1/api-keys`
+    Keys(KeyRoute<'a>),
+    /// `/v1/webhook-endpoints`
+    Hooks(HookRoute<'a>),
+    /// `GET /v1/events`
+    Events,
+    /// `GET /v1/platform-versions`
+    PlatformVersions,
     /// `GET /v1/accounts`
     ListAccounts,
     /// `GET /v1/accounts/:id`
@@ -27,6 +41,14 @@ pub enum Route<'a> {
     Timeline,
     /// `GET /health`
     Health,
+    /// `GET /livez`
+    Live,
+    /// `GET /readyz`
+    Ready,
+    /// `OPTIONS` on any path: a browser asks what it may do
+    Preflight,
+    /// `GET /sandbox/:platform/:cid`: where the address of a test key's post leads
+    Rehearsed(&'a str),
     /// `GET /`
     Index,
     /// `GET /openapi.json`
@@ -49,6 +71,55 @@ pub enum Route<'a> {
     Nowhere,
 }
 
+/// A request about profiles.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProfileRoute<'a> {
+    /// `POST /v1/profiles`
+    Create,
+    /// `GET /v1/profiles`
+    List,
+    /// `GET /v1/profiles/:id`
+    Read(&'a str),
+    /// `PATCH /v1/profiles/:id`
+    Patch(&'a str),
+    /// `DELETE /v1/profiles/:id`
+    Remove(&'a str),
+}
+
+/// A request about API keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyRoute<'a> {
+    /// `POST /v1/api-keys`
+    Create,
+    /// `GET /v1/api-keys`
+    List,
+    /// `DELETE /v1/api-keys/:id`
+    Revoke(&'a str),
+}
+
+/// A request about webhook endpoints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HookRoute<'a> {
+    /// `POST /v1/webhook-endpoints`
+    Create,
+    /// `GET /v1/webhook-endpoints`
+    List,
+    /// `GET /v1/webhook-endpoints/:id`
+    Read(&'a str),
+    /// `PATCH /v1/webhook-endpoints/:id`
+    Patch(&'a str),
+    /// `DELETE /v1/webhook-endpoints/:id`
+    Remove(&'a str),
+    /// `POST /v1/webhook-endpoints/:id/test`
+    Test(&'a str),
+    /// `POST /v1/webhook-endpoints/:id/rotate-secret`
+    Rotate(&'a str),
+    /// `POST /v1/webhook-endpoints/:id/redeliver`
+    Redeliver(&'a str),
+    /// `GET /v1/webhook-endpoints/:id/deliveries`
+    Deliveries(&'a str),
+}
+
 /// The route of a request. Paths are taken as they are: no trailing slash, no decoding.
 pub fn route<'a>(method: &str, path: &'a str) -> Route<'a> {
     let mut parts = [""; 6];
@@ -58,9 +129,15 @@ pub fn route<'a>(method: &str, path: &'a str) -> Route<'a> {
         *slot = part;
         count += 1;
     }
+    // The door for agents is open to pages of any origin, and says so itself.
+    if method == "OPTIONS" && parts[..count] != ["mcp"] {
+        return Route::Preflight;
+    }
     match (method, &parts[..count]) {
         ("POST", ["v1", "posts"] | ["posts"]) => Route::CreatePost,
         ("GET", ["v1", "posts"] | ["posts"]) => Route::ListPosts,
+        ("POST", ["v1", "posts", "validate"] | ["posts", "validate"]) => Route::ValidatePost,
+        ("POST", ["v1", "posts", id, "retry"] | ["posts", id, "retry"]) => Route::RetryPost(id),
         (method, ["v1", "posts", id] | ["posts", id]) if !id.is_empty() => match method {
             "GET" => Route::ReadPost(id),
             "PATCH" => Route::PatchPost(id),
@@ -74,8 +151,15 @@ pub fn route<'a>(method: &str, path: &'a str) -> Route<'a> {
         ("POST", ["v1", "accounts", "connect", platform, "complete"]) => {
             Route::CompleteConnect(platform)
         }
+        (method, ["v1", "profiles", rest @ ..]) => profiles(method, rest),
+        (method, ["v1", "api-keys", rest @ ..]) => keys(method, rest),
+        (method, ["v1", "webhook-endpoints", rest @ ..]) => hooks(method, rest),
+        ("GET", ["v1", "events"]) => Route::Events,
+        ("GET", ["v1", "platform-versions"]) => Route::PlatformVersions,
         ("GET", ["v1", "sandbox", "timeline"]) => Route::Timeline,
         ("GET" | "HEAD", ["health"]) => Route::Health,
+        ("GET" | "HEAD", ["livez"]) => Route::Live,
+        ("GET" | "HEAD", ["readyz"]) => Route::Ready,
         ("GET", [""]) => Route::Index,
         ("GET", ["openapi.json"]) => Route::OpenApi,
         (_, ["mcp"]) => Route::Mcp,
@@ -85,8 +169,46 @@ pub fn route<'a>(method: &str, path: &'a str) -> Route<'a> {
         ("POST", ["sandbox", "v1", "posts"]) => Route::SandboxPost,
         ("GET", ["sandbox", "v1", "posts"]) => Route::SandboxPosts,
         ("GET", ["sandbox", "posts", n]) => Route::Landing(n),
+        ("GET", ["sandbox", platform, cid]) if cid.starts_with("sandbox_") => {
+            Route::Rehearsed(platform)
+        }
         _ => Route::Nowhere,
     }
+}
+
+fn profiles<'a>(method: &str, rest: &[&'a str]) -> Route<'a> {
+    Route::Profiles(match (method, rest) {
+        ("POST", []) => ProfileRoute::Create,
+        ("GET", []) => ProfileRoute::List,
+        ("GET", [id]) if !id.is_empty() => ProfileRoute::Read(id),
+        ("PATCH", [id]) if !id.is_empty() => ProfileRoute::Patch(id),
+        ("DELETE", [id]) if !id.is_empty() => ProfileRoute::Remove(id),
+        _ => return Route::Nowhere,
+    })
+}
+
+fn keys<'a>(method: &str, rest: &[&'a str]) -> Route<'a> {
+    Route::Keys(match (method, rest) {
+        ("POST", []) => KeyRoute::Create,
+        ("GET", []) => KeyRoute::List,
+        ("DELETE", [id]) if !id.is_empty() => KeyRoute::Revoke(id),
+        _ => return Route::Nowhere,
+    })
+}
+
+fn hooks<'a>(method: &str, rest: &[&'a str]) -> Route<'a> {
+    Route::Hooks(match (method, rest) {
+        ("POST", []) => HookRoute::Create,
+        ("GET", []) => HookRoute::List,
+        ("GET", [id]) if !id.is_empty() => HookRoute::Read(id),
+        ("PATCH", [id]) if !id.is_empty() => HookRoute::Patch(id),
+        ("DELETE", [id]) if !id.is_empty() => HookRoute::Remove(id),
+        ("POST", [id, "test"]) => HookRoute::Test(id),
+        ("POST", [id, "rotate-secret"]) => HookRoute::Rotate(id),
+        ("POST", [id, "redeliver"]) => HookRoute::Redeliver(id),
+        ("GET", [id, "deliveries"]) => HookRoute::Deliveries(id),
+        _ => return Route::Nowhere,
+    })
 }
 
 #[cfg(test)]
@@ -114,6 +236,31 @@ mod tests {
         check("POST /v1/accounts/connect/bluesky", Route::DescribeConnect("bluesky"));
         check("POST /v1/accounts/connect/bluesky/complete", Route::CompleteConnect("bluesky"));
         check("GET /v1/sandbox/timeline", Route::Timeline);
+        check("OPTIONS /v1/posts", Route::Preflight);
+        check("POST /v1/posts/validate", Route::ValidatePost);
+        check("POST /v1/posts/post_1/retry", Route::RetryPost("post_1"));
+        check("GET /v1/events", Route::Events);
+        check("GET /v1/platform-versions", Route::PlatformVersions);
+        check("POST /v1/profiles", Route::Profiles(ProfileRoute::Create));
+        check("GET /v1/profiles", Route::Profiles(ProfileRoute::List));
+        check("GET /v1/profiles/p", Route::Profiles(ProfileRoute::Read("p")));
+        check("PATCH /v1/profiles/p", Route::Profiles(ProfileRoute::Patch("p")));
+        check("DELETE /v1/profiles/p", Route::Profiles(ProfileRoute::Remove("p")));
+        check("POST /v1/api-keys", Route::Keys(KeyRoute::Create));
+        check("GET /v1/api-keys", Route::Keys(KeyRoute::List));
+        check("DELETE /v1/api-keys/k", Route::Keys(KeyRoute::Revoke("k")));
+        check("POST /v1/webhook-endpoints", Route::Hooks(HookRoute::Create));
+        check("GET /v1/webhook-endpoints", Route::Hooks(HookRoute::List));
+        check("GET /v1/webhook-endpoints/h", Route::Hooks(HookRoute::Read("h")));
+        check("PATCH /v1/webhook-endpoints/h", Route::Hooks(HookRoute::Patch("h")));
+        check("DELETE /v1/webhook-endpoints/h", Route::Hooks(HookRoute::Remove("h")));
+        check("POST /v1/webhook-endpoints/h/test", Route::Hooks(HookRoute::Test("h")));
+        check("POST /v1/webhook-endpoints/h/rotate-secret", Route::Hooks(HookRoute::Rotate("h")));
+        check("POST /v1/webhook-endpoints/h/redeliver", Route::Hooks(HookRoute::Redeliver("h")));
+        check("GET /v1/webhook-endpoints/h/deliveries", Route::Hooks(HookRoute::Deliveries("h")));
+        check("GET /livez", Route::Live);
+        check("GET /readyz", Route::Ready);
+        check("GET /sandbox/bluesky/sandbox_1", Route::Rehearsed("bluesky"));
         check("GET /health", Route::Health);
         check("HEAD /health", Route::Health);
         check("GET /", Route::Index);
@@ -135,8 +282,12 @@ mod tests {
             "PUT /v1/posts",
             "get /v1/posts",
             "HEAD /v1/posts",
-            "OPTIONS /v1/posts",
             "POST /v1/posts/post_1",
+            "POST /v1/posts/post_1/again",
+            "PUT /v1/profiles",
+            "GET /v1/profiles/",
+            "PATCH /v1/api-keys/k",
+            "GET /v1/webhook-endpoints/h/test",
             "GET /v1/posts/",
             "DELETE /v1/accounts/",
             "GET /v1/posts/post_1/",

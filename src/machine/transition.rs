@@ -21,6 +21,8 @@ pub struct Effects {
     pub park: Option<(AccountId, Timestamp)>,
     /// With this event the batch settled.
     pub settled: bool,
+    /// With this event a batch that had settled came to life again.
+    pub revived: bool,
     /// What the world is told, in the commit of the state that caused it.
     pub tidings: Vec<(TargetIx, Tidings)>,
 }
@@ -101,6 +103,7 @@ pub fn transition(
     };
     let was_settled = batch.is_some_and(Batch::is_settled);
     next.entries += 1;
+    effects.revived = was_settled && !next.is_settled();
     if next.is_settled() {
         effects.settled = !was_settled;
         if matches!(next.reply, ReplyState::Pending { .. }) {

@@ -40,6 +40,16 @@ pub struct Profile {
     pub updated_at: Timestamp,
 }
 
+impl Profile {
+    /// The short name of the profile that always exists.
+    pub const DEFAULT_SLUG: &'static str = "default";
+
+    /// Whether it is the one that always exists.
+    pub fn is_default(&self) -> bool {
+        self.slug == Self::DEFAULT_SLUG
+    }
+}
+
 /// What a key may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Scope {

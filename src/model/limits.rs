@@ -23,6 +23,20 @@ pub const PLATFORM_RESPONSE_BYTES_MAX: usize = 1_024;
 pub const TEXT_BYTES_MAX: usize = 256 * 1_024;
 /// Nesting of a JSON body: far above any real request, far below a stack.
 pub const JSON_DEPTH_MAX: usize = 64;
+/// Characters of a webhook endpoint's description.
+pub const WEBHOOK_DESCRIPTION_CHARS_MAX: usize = 500;
+/// Characters of a webhook endpoint's answer that the log keeps.
+pub const WEBHOOK_ANSWER_CHARS_MAX: usize = 2_048;
+/// Webhook endpoints of one server: each notice is looked at for each.
+pub const WEBHOOK_ENDPOINTS_MAX: usize = 1_000;
+/// Characters of an API key's name, and of one scope.
+pub const KEY_NAME_CHARS_MAX: usize = 100;
+/// Scopes of one API key: there are three that mean anything.
+pub const SCOPES_MAX: usize = 20;
+/// Characters of a profile's name.
+pub const PROFILE_NAME_CHARS_MAX: usize = 120;
+/// Characters of a profile's short name.
+pub const PROFILE_SLUG_CHARS_MAX: usize = 64;
 /// Posts of one list page when the caller names no limit.
 pub const LIST_LIMIT_DEFAULT: usize = 50;
 /// Posts of one list page at the most.

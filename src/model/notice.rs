@@ -169,6 +169,21 @@ pub struct Delivery {
     pub logged: u32,
 }
 
+impl Delivery {
+    /// A delivery that is to be attempted at this instant, for the first time.
+    pub const fn fresh(at: Timestamp) -> Self {
+        Self { state: DeliveryState::Due { at }, attempts: 0, logged: 0 }
+    }
+
+    /// When it is to be attempted, if it still is.
+    pub const fn due(&self) -> Option<Timestamp> {
+        match self.state {
+            DeliveryState::Due { at } => Some(at),
+            DeliveryState::Delivered { .. } | DeliveryState::Failed { .. } => None,
+        }
+    }
+}
+
 /// Where a delivery stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DeliveryState {

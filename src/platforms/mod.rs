@@ -11,6 +11,7 @@ mod codec;
 mod answer;
 mod snapshot;
 mod rehearsal;
+mod versions;
 pub mod sandbox;
 pub mod bluesky;
 
@@ -23,6 +24,7 @@ pub use codec::{
 };
 pub use rehearsal::{REHEARSAL, Rehearsal};
 pub use snapshot::{SNAPSHOT, facts_from_memo, facts_to_memo};
+pub use versions::{ApiVersion, VERSIONS};
 
 /// Every platform this program can publish to.
 pub type Registry = BTreeMap<crate::model::Platform, Arc<dyn Platform>>;

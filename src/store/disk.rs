@@ -93,6 +93,12 @@ impl Sled {
         blobs.is_ok_and(|mut entries| entries.next().is_none())
     }
 
+    /// Bytes that this process may still write where the store is, if the system tells.
+    pub fn free_bytes(&self) -> Option<u64> {
+        let space = rustix::fs::statvfs(&self.folder).ok()?;
+        space.f_bavail.checked_mul(space.f_frsize)
+    }
+
     /// Bytes of the store's files, as far as they can be seen.
     pub fn disk_bytes(&self) -> u64 {
         file::folder_bytes(&self.folder)

@@ -5,7 +5,9 @@
 //! Deliberately absent: anything a request waits for. A task that fails is tried at its next time.
 
 mod tasks;
+mod notices;
 mod run;
 
+pub use notices::trim_notices;
 pub use run::{Upkeep, next_run};
 pub use tasks::{expire_claims, trim_journals};

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use chrono::TimeZone as _;
 
+use super::notices::trim_notices;
 use super::tasks::{TaskError, expire_claims, trim_journals};
 use crate::engine::Handle;
 use crate::model::{Digest, Millis, Now, Timestamp};
@@ -36,11 +37,12 @@ impl std::fmt::Debug for Upkeep {
 impl Upkeep {
     /// Runs until dropped. A task whose time passed while nobody ran it runs at once.
     pub async fn run(self) {
+        let began = (self.now)();
         loop {
             let now = (self.now)();
             let mut next = now.plus(LONGEST_SLEEP);
             for task in &self.tasks {
-                match self.due(task, now) {
+                match self.due(task, began, now) {
                     Some(at) if at <= now => self.run_task(task, now).await,
                     Some(at) => next = next.min(at),
                     None => {}
@@ -51,11 +53,11 @@ impl Upkeep {
         }
     }
 
-    fn due(&self, task: &UpkeepDefinition, now: Timestamp) -> Option<Timestamp> {
+    /// When a task is next due; one that never ran, at its first time since this process began.
+    fn due(&self, task: &UpkeepDefinition, began: Timestamp, now: Timestamp) -> Option<Timestamp> {
         let last = match self.store.get(&key(task)) {
             Ok(Some(Record::Upkeep(record))) => record.ran_at,
-            // A task that never ran waits for its next time.
-            _ => now,
+            _ => began,
         };
         next_run(&task.schedule, last.min(now))
     }
@@ -87,6 +89,9 @@ impl Upkeep {
                 UpkeepTask::TrimJournals { keep } => {
                     trim_journals(store, engine, now, keep, task.page).await?
                 }
+                UpkeepTask::TrimNotices { keep } => {
+                    trim_notices(store, engine, now, keep, task.page).await?
+                }
             };
             total += count;
             if count < task.page {
@@ -114,10 +119,34 @@ fn key(task: &UpkeepDefinition) -> Key {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::Memory;
+
+    #[test]
+    fn a_task_that_never_ran_is_due_at_its_first_time_since_the_start() {
+        let tasks =
+            crate::workflow::load(&Default::default()).expect("the built-in texts hold").upkeep;
+        let at = |text: &str| text.parse::<Timestamp>().expect("a time");
+        let store = Arc::new(Memory::new());
+        let epoch = store.begin_epoch().expect("memory");
+        let (engine, _mailbox) = crate::engine::mailbox();
+        let now: Now = Arc::new(|| Timestamp::from_millis(0));
+        let shared = Arc::clone(&store) as Arc<dyn Store>;
+        let upkeep = Upkeep { store: shared, engine, now, tasks };
+        let task = &upkeep.tasks[0];
+        let (began, first) = (at("2026-05-08T12:06:59Z"), at("2026-05-08T12:07:00Z"));
+        assert_eq!(upkeep.due(task, began, began), Some(first));
+        let woken_late = at("2026-05-08T12:07:00.003Z");
+        assert_eq!(upkeep.due(task, began, woken_late), Some(first), "it is due, not put off");
+        let ran = UpkeepRecord { name: task.name.clone(), ran_at: woken_late, report: "".into() };
+        let note = Write::Put(key(task), Record::Upkeep(ran));
+        store.commit(epoch, &[note]).expect("memory");
+        let next = Some(at("2026-05-08T13:07:00Z"));
+        assert_eq!(upkeep.due(task, began, woken_late), next);
+    }
 
     #[test]
     fn the_next_time_is_after_the_last() {
-        let loaded = crate::workflow::load(&[], &[]).expect("the built-in texts hold");
+        let loaded = crate::workflow::load(&Default::default()).expect("the built-in texts hold");
         let schedule = &loaded.upkeep[0].schedule;
         let at = |text: &str| text.parse::<Timestamp>().expect("a time");
         let next = next_run(schedule, at("2026-05-08T12:06:59Z"));

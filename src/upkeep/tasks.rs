@@ -9,7 +9,7 @@ use crate::store::{Key, Order, Record, Store, StoreError, Write, load_batch};
 /// How long a key whose batch still lives is kept before it is looked at again.
 const LOOK_AGAIN: Millis = Millis::from_secs(24 * 3_600);
 /// Deletes in one commit: with their keys they stay far below its limit.
-const DELETES_MAX: usize = 400;
+pub(super) const DELETES_MAX: usize = 400;
 
 /// Why a task broke off. What it did so far is done.
 #[derive(Debug, thiserror::Error)]
@@ -80,6 +80,12 @@ pub async fn trim_journals(
     let old = store.scan(&from, &to, Order::Ascending, page)?;
     for (mark, _) in &old {
         let Key::Settled(_, batch) = mark else { continue };
+        // One that is tried again has its whole story still before it, and will settle again.
+        let lives = load_batch(store.as_ref(), *batch)?.is_some_and(|batch| !batch.is_settled());
+        if lives {
+            engine.write(Vec::new(), vec![Write::Delete(*mark)]).await?;
+            continue;
+        }
         let (first, last) = (Key::Entry(*batch, 0), Key::Entry(*batch, u32::MAX));
         let entries = store.scan(&first, &last, Order::Ascending, usize::MAX)?;
         // Last entries first: what a crash leaves is the start of a journal, and the mark stays

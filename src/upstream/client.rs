@@ -1,4 +1,6 @@
-//! The only file that sends.
+//! The only place that sends.
+
+mod hook;
 
 use std::error::Error as _;
 use std::net::{IpAddr, SocketAddr};
@@ -12,6 +14,7 @@ use reqwest::{Client, Response, Url};
 use tokio::fs::File;
 use tokio::io::AsyncWriteExt as _;
 
+pub use self::hook::{Hook, HookAnswer, HookFault};
 use super::guard::{Refused, guard};
 use crate::model::{ANSWER_BYTES_MAX, Millis, Now, Secret};
 use crate::platforms::{Answer, Body, Reach, Request, SandboxFault};
@@ -30,6 +33,8 @@ pub struct UpstreamOptions {
     pub allow_private: bool,
     /// Whether media may (`media.allow_private`).
     pub media_allow_private: bool,
+    /// Whether webhook endpoints may (`webhooks.allow_private`).
+    pub webhooks_allow_private: bool,
     /// Whether sandbox faults may abort the process (`sandbox.allow_crash`).
     pub allow_crash: bool,
 }
@@ -69,11 +74,12 @@ pub enum FetchFault {
     Disk(String),
 }
 
-/// The client: one for platforms, one for media, one for our own sandbox.
+/// The client: one for platforms, one for media, one for webhooks, one for our own sandbox.
 #[derive(Clone)]
 pub struct Upstream {
     public: Client,
     media: Client,
+    hooks: Client,
     own: Client,
     options: UpstreamOptions,
     now: Now,
@@ -99,6 +105,7 @@ impl Upstream {
         Ok(Self {
             public: guarded(options.allow_private, "upstream.allow_private").map_err(failed)?,
             media: guarded(options.media_allow_private, "media.allow_private").map_err(failed)?,
+            hooks: guarded(options.webhooks_allow_private, hook::SETTING).map_err(failed)?,
             own: builder(&tls).build().map_err(failed)?,
             options,
             now,

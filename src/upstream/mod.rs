@@ -12,5 +12,7 @@ mod guard;
 #[cfg(test)]
 mod tests;
 
-pub use client::{FetchFault, Fetched, Upstream, UpstreamError, UpstreamOptions};
+pub use client::{
+    FetchFault, Fetched, Hook, HookAnswer, HookFault, Upstream, UpstreamError, UpstreamOptions,
+};
 pub use guard::{Refused, guard};

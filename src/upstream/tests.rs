@@ -13,8 +13,12 @@ const TIMEOUT: Millis = Millis(2_000);
 
 fn upstream(allow_private: bool) -> Upstream {
     let now: Now = Arc::new(|| Timestamp::from_millis(1));
-    let options =
-        UpstreamOptions { allow_private, media_allow_private: allow_private, allow_crash: false };
+    let options = UpstreamOptions {
+        allow_private,
+        media_allow_private: allow_private,
+        webhooks_allow_private: allow_private,
+        allow_crash: false,
+    };
     Upstream::new(options, now).expect("it builds")
 }
 

@@ -191,6 +191,38 @@ impl Walk {
         self.at(name, |walk| read(walk, value))
     }
 
+    /// A member that must be there.
+    pub(super) fn required<T>(
+        &mut self,
+        object: &Map<String, Value>,
+        name: &str,
+        read: impl FnOnce(&mut Self, &Value) -> Option<T>,
+    ) -> Option<T> {
+        match object.get(name) {
+            Some(value) => self.at(name, |walk| read(walk, value)),
+            None => {
+                self.at(name, |walk| {
+                    let note = Note::new("invalid_type", format!("{} is missing", walk.here()));
+                    walk.note(note.hint("received", "undefined"));
+                });
+                None
+            }
+        }
+    }
+
+    /// A string of at most `max` characters, empty or not.
+    pub(super) fn chars_within(&mut self, value: &Value, max: usize) -> Option<String> {
+        let text = self.any_string(value)?;
+        let count = text.chars().count();
+        if count > max {
+            let message = format!("{} has {count} characters; at most {max}", self.here());
+            let note = Note::new("too_big", message).hint("type", "string").hint("maximum", max);
+            self.note(note.remedy(format!("Shorten it to {max} characters.")));
+            return None;
+        }
+        Some(text)
+    }
+
     /// A string, empty or not.
     pub(super) fn any_string(&mut self, value: &Value) -> Option<String> {
         let found = value.as_str().map(str::to_owned);

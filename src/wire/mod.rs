@@ -22,21 +22,36 @@ mod options;
 mod patch;
 mod retry;
 mod list;
+mod person;
+mod webhook;
+mod events;
+mod validate;
 
 pub use account::{account_body, account_value, accounts_body};
 pub use attempts::{AttemptView, attempts};
 pub use batch::{batch_body, batch_reply};
 pub use create::{CreateRequest, parse_create};
+pub use events::{EventsQuery, events_body, parse_events};
 pub use fault::{error_body, error_value};
 pub use links::Links;
 pub use list::{ListQuery, cursor_of, list_body, parse_list};
 pub use media::{RequestMedia, RequestSource};
-pub use notice::{event_body, event_value, post_notice};
+pub use notice::{event_body, event_value, notice_profile, post_notice, sample_data};
 pub use options::{PlatformOptions, option_names};
 pub use patch::{PatchRequest, parse_patch};
+pub use person::{
+    KeyRequest, ProfilePatch, ProfileRequest, deleted_reply, fresh_key_reply, keys_body, parse_key,
+    parse_profile, parse_profile_patch, profile_reply, profiles_body, revoked_reply, slug_of,
+};
 pub use post::{cancel_body, post_body, post_status, post_value, retry_body};
 pub use retry::{RetryRequest, parse_retry};
 pub use target::TargetRequest;
+pub use validate::{Checked, validate_reply};
+pub use webhook::{
+    EndpointPatch, EndpointRequest, RedeliverRequest, TestRequest, deliveries_body, endpoint_reply,
+    endpoints_body, parse_endpoint, parse_endpoint_patch, parse_redeliver, parse_test,
+    redeliver_body, test_body,
+};
 
 /// A reply: status and exact bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]

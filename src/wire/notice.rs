@@ -2,12 +2,15 @@
 
 use serde::Serialize;
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 
 use super::Links;
 use super::batch::{WarningBody, fault_of, warnings};
 use super::fault::{ErrorObject, error_object, raw, to_bytes};
 use crate::machine::Tidings;
-use crate::model::{Batch, Notice, NoticeKind, ORGANIZATION, Target, TargetIx, Timestamp};
+use crate::model::{
+    Batch, Notice, NoticeKind, ORGANIZATION, ProfileId, Target, TargetIx, Timestamp,
+};
 
 /// What a notice says of a post: the members of the contract, in its order; ours come after.
 #[derive(Serialize)]
@@ -170,4 +173,65 @@ fn event(notice: &Notice) -> EventBody {
         organization_id: ORGANIZATION,
         data: raw(&notice.data),
     }
+}
+
+/// The profile that a notice is about.
+pub fn notice_profile(notice: &Notice) -> Option<ProfileId> {
+    let data: Value = serde_json::from_str(&notice.data).ok()?;
+    data["profileId"].as_str()?.parse().ok()
+}
+
+/// What a test delivery says: the members that a real notice of the kind has, about a post and an
+/// account that are obviously not there.
+pub fn sample_data(kind: NoticeKind, at: Timestamp) -> String {
+    const POST: &str = "post_00000000000000000000000000";
+    const NOBODY: &str = "00000000-0000-0000-0000-000000000000";
+    let now = at.to_string();
+    let post = json!({
+        "id": POST, "platform": "sandbox", "accountId": NOBODY, "profileId": NOBODY,
+    });
+    let account = json!({
+        "platform": "sandbox", "accountId": NOBODY, "profileId": NOBODY,
+        "platformAccountId": "nobody",
+    });
+    let fault = json!({
+        "code": "platform_rejected", "message": "This is a test; nothing was published.",
+        "platform": "sandbox",
+    });
+    let (base, more) = match kind {
+        NoticeKind::PostQueued | NoticeKind::PostValidated => {
+            (post, json!({ "scheduledAt": now, "queuedAt": now }))
+        }
+        NoticeKind::PostPublished => (post, json!({ "uri": "sandbox://test", "publishedAt": now })),
+        NoticeKind::PostRejected | NoticeKind::PostFailed => {
+            (post, json!({ "error": fault, "rejectedAt": now }))
+        }
+        NoticeKind::PostCanceled => (post, json!({ "scheduledAt": now, "canceledAt": now })),
+        NoticeKind::PostRescheduled => {
+            (post, json!({ "previousScheduledAt": now, "scheduledAt": now }))
+        }
+        NoticeKind::PostUpdated => (post, json!({ "changed": ["text"], "scheduledAt": now })),
+        NoticeKind::TokenExpiring => {
+            (account, json!({ "displayName": "nobody", "tokenExpiresAt": now }))
+        }
+        NoticeKind::TokenRevoked => (account, json!({ "reason": "This is a test." })),
+        NoticeKind::VersionDeprecated => {
+            (json!({ "platform": "sandbox" }), json!({ "version": "0", "sunsetAt": now }))
+        }
+        NoticeKind::SubscriptionActivated
+        | NoticeKind::SubscriptionCancelled
+        | NoticeKind::SubscriptionTierChanged
+        | NoticeKind::QuotaWarning
+        | NoticeKind::QuotaExceeded
+        | NoticeKind::BillingPaymentFailed
+        | NoticeKind::BillingDelinquent
+        | NoticeKind::BillingRecovered => (json!({}), json!({})),
+    };
+    let (mut data, more) = match (base, more) {
+        (Value::Object(base), Value::Object(more)) => (base, more),
+        _ => return "{}".to_owned(),
+    };
+    data.extend(more);
+    data.insert("sandbox".to_owned(), json!(true));
+    Value::Object(data).to_string()
 }

@@ -1,6 +1,7 @@
 //! The definitions that are compiled in, and the files that override them.
 
 use super::definition::{Catalog, Definition, Doubt, Visible, WorkflowError};
+use super::deliver::{DeliverDefinition, parse_deliver};
 use super::parse::parse;
 use super::upkeep::{UpkeepDefinition, parse_upkeep};
 
@@ -14,16 +15,32 @@ pub const PUBLISH: [(&str, &str); 5] = [
 ];
 
 /// Every built-in upkeep task: name and text.
-pub const UPKEEP: [(&str, &str); 2] = [
+pub const UPKEEP: [(&str, &str); 3] = [
     ("expire-claims", include_str!("../../workflows/upkeep/expire-claims.toml")),
     ("trim-journals", include_str!("../../workflows/upkeep/trim-journals.toml")),
+    ("trim-notices", include_str!("../../workflows/upkeep/trim-notices.toml")),
 ];
+
+/// Every built-in definition of a delivery: name and text.
+pub const DELIVER: [(&str, &str); 1] =
+    [("webhook", include_str!("../../workflows/deliver/webhook.toml"))];
 
 /// A definition's text under its name.
 pub type Named = (String, String);
 
-/// What a server runs by, with the texts it came from.
+/// The texts of a configured folder, by the folder they stand in.
 #[derive(Debug, Clone, Default)]
+pub struct Overrides {
+    /// Publishing.
+    pub publish: Vec<Named>,
+    /// Upkeep.
+    pub upkeep: Vec<Named>,
+    /// Delivery.
+    pub deliver: Vec<Named>,
+}
+
+/// What a server runs by, with the texts it came from.
+#[derive(Debug, Clone)]
 pub struct Loaded {
     /// The definitions.
     pub catalog: Catalog,
@@ -31,23 +48,29 @@ pub struct Loaded {
     pub texts: Vec<(Definition, String)>,
     /// The upkeep tasks.
     pub upkeep: Vec<UpkeepDefinition>,
+    /// How notices are delivered.
+    pub deliver: DeliverDefinition,
 }
 
-/// The built-in definitions with `publish` and `upkeep` overriding those of the same name.
+/// The built-in definitions with those of a folder overriding the ones of the same name.
 ///
 /// # Errors
 /// The first text that does not hold, or an override that names nothing built in.
-pub fn load(publish: &[Named], upkeep: &[Named]) -> Result<Loaded, WorkflowError> {
-    let mut loaded = Loaded::default();
-    for (name, text) in merged(&PUBLISH, publish)? {
+pub fn load(overrides: &Overrides) -> Result<Loaded, WorkflowError> {
+    let mut catalog = Catalog::default();
+    let mut texts = Vec::new();
+    for (name, text) in merged(&PUBLISH, &overrides.publish)? {
         let definition = parse(&name, &text)?;
-        loaded.catalog.add_current(definition.clone());
-        loaded.texts.push((definition, text));
+        catalog.add_current(definition.clone());
+        texts.push((definition, text));
     }
-    for (name, text) in merged(&UPKEEP, upkeep)? {
-        loaded.upkeep.push(parse_upkeep(&name, &text)?);
-    }
-    Ok(loaded)
+    let upkeep = merged(&UPKEEP, &overrides.upkeep)?;
+    let upkeep = upkeep.iter().map(|(name, text)| parse_upkeep(name, text));
+    let upkeep = upkeep.collect::<Result<_, _>>()?;
+    let [(name, text)]: [Named; 1] = merged(&DELIVER, &overrides.deliver)?
+        .try_into()
+        .expect("one text comes of each that is built in");
+    Ok(Loaded { catalog, texts, upkeep, deliver: parse_deliver(&name, &text)? })
 }
 
 fn merged(built_in: &[(&str, &str)], overrides: &[Named]) -> Result<Vec<Named>, WorkflowError> {
@@ -134,7 +157,7 @@ mod tests {
 
     #[test]
     fn what_is_built_in_holds() {
-        let loaded = load(&[], &[]).expect("the built-in texts hold");
+        let loaded = load(&Overrides::default()).expect("the built-in texts hold");
         let doubt = |name: &str| {
             let definition = loaded.catalog.current(name).expect("it is there");
             let post = definition.steps.iter().find(|step| step.visible == Visible::Post);
@@ -144,12 +167,12 @@ mod tests {
         assert_eq!(doubt("sandbox"), Doubt::Repeat);
         assert!(matches!(doubt("sandbox-readable"), Doubt::Probe { .. }));
         assert_eq!(doubt("sandbox-blind"), Doubt::Hold);
-        assert_eq!(loaded.upkeep.len(), 2);
+        assert_eq!(loaded.upkeep.len(), UPKEEP.len());
     }
 
     #[test]
     fn steps_follow_the_content() {
-        let loaded = load(&[], &[]).expect("the built-in texts hold");
+        let loaded = load(&Overrides::default()).expect("the built-in texts hold");
         let definition = loaded.catalog.current("bluesky").expect("it is there");
         let item = MediaItem {
             kind: MediaKind::Image,
@@ -212,7 +235,11 @@ mod tests {
         let steps = parse("sandbox", good).expect("it holds");
         let unknown = check_steps(&steps, &["snapshot", "upload", "publish"]);
         assert!(unknown.is_err_and(|e| e.to_string().contains("first_comment")));
-        let stray = load(&[("sandbux".into(), good.into())], &[]).expect_err("it is named");
+        let stray = load(&Overrides {
+            publish: vec![("sandbux".into(), good.into())],
+            ..Overrides::default()
+        })
+        .expect_err("it is named");
         assert!(stray.to_string().contains("sandbox-blind"));
     }
 

@@ -31,6 +31,11 @@ pub enum UpkeepTask {
         /// How long they are kept.
         keep: Millis,
     },
+    /// Forgets notices older than this, and the log of their deliveries.
+    TrimNotices {
+        /// How long they are kept.
+        keep: Millis,
+    },
 }
 
 #[derive(Deserialize)]
@@ -47,6 +52,7 @@ struct File {
 enum TaskFile {
     ExpireClaims,
     TrimJournals,
+    TrimNotices,
 }
 
 /// The upkeep task that a text states.
@@ -69,11 +75,12 @@ pub fn parse_upkeep(name: &str, text: &str) -> Result<UpkeepDefinition, Workflow
     let task = match (file.task, file.keep) {
         (TaskFile::ExpireClaims, None) => UpkeepTask::ExpireClaims,
         (TaskFile::TrimJournals, Some(keep)) => UpkeepTask::TrimJournals { keep: keep.0 },
+        (TaskFile::TrimNotices, Some(keep)) => UpkeepTask::TrimNotices { keep: keep.0 },
         (TaskFile::ExpireClaims, Some(_)) => {
             return Err(wrong("expire_claims takes no keep; the window is in config.toml".into()));
         }
-        (TaskFile::TrimJournals, None) => {
-            return Err(wrong("trim_journals needs keep, such as keep = \"90d\"".to_owned()));
+        (TaskFile::TrimJournals | TaskFile::TrimNotices, None) => {
+            return Err(wrong("it needs keep, such as keep = \"90d\"".to_owned()));
         }
     };
     Ok(UpkeepDefinition { name: name.to_owned(), task, schedule, page: file.page })

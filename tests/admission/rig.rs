@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use bytes::Bytes;
+use fanfare::accounts::Seal;
 use fanfare::admission::{Admission, AdmissionOptions, Caller, Served};
 use fanfare::engine::{self, Clocks, Core, Handle, Options, Report};
 use fanfare::model::{
@@ -43,16 +44,20 @@ impl Rig {
             store.commit(epoch, &writes).expect("room");
         }
         let shared: Arc<dyn Store> = Arc::new(store.clone());
-        let catalog = Arc::new(workflow::load(&[], &[]).expect("built in").catalog);
+        let catalog = Arc::new(workflow::load(&Default::default()).expect("built in").catalog);
         let links = Links { base: "http://h".to_owned() };
         let engine = start(&shared, &catalog, links.clone(), epoch);
         let now = Arc::new(AtomicI64::new(NOW));
         let clock = Arc::clone(&now);
+        let secret = "ab".repeat(32);
+        let seal = Seal::open(Some(&secret), std::path::Path::new("unused"), Arc::new(|| 1));
+        let seal = seal.expect("a sound key");
         let admission = Admission::new(AdmissionOptions {
             store: shared,
             engine: engine.clone(),
             catalog,
             registry: Arc::new(platforms::registry()),
+            seal: Arc::new(seal),
             links,
             now: Arc::new(move || Timestamp::from_millis(clock.load(Ordering::SeqCst))),
         });

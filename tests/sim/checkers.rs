@@ -2,8 +2,8 @@
 
 use fanfare::machine;
 use fanfare::model::{
-    Attempt, Batch, BatchId, Cursor, Digest, JournalEntry, Millis, Outcome, Platform, SendOutcome,
-    Target, TargetIx, Timestamp,
+    Attempt, Batch, BatchId, Cursor, Digest, Event, JournalEntry, Millis, Notice, NoticeId,
+    NoticeKind, Outcome, Platform, Ruling, SendOutcome, Target, TargetIx, Timestamp,
 };
 use fanfare::store::{Key, Memory, Order, Record, Store, load_batch, verify};
 use fanfare::workflow::{Backoff, Catalog, Definition, Doubt, Each, OnFail, Step, Visible, When};
@@ -171,13 +171,66 @@ fn replays(world: &World, head: &Batch) -> Result<(), Finding> {
     let (replayed, effects) = machine::replay(&entries, &head.contents, &world.catalog)
         .map_err(|problem| broken(format!("{}: {problem}", head.id)))?;
     let settled = effects.iter().filter(|effects| effects.settled).count();
+    let revived = effects.iter().filter(|effects| effects.revived).count();
     if replayed != *head {
         return Err(broken(first_difference(&replayed, head)));
     }
-    if settled != usize::from(head.is_settled()) {
-        return Err(Finding::new("settles_once", format!("{} settled {settled} times", head.id)));
+    if settled != revived + usize::from(head.is_settled()) {
+        let what = format!("{} settled {settled} times and revived {revived} times", head.id);
+        return Err(Finding::new("settles_once", what));
+    }
+    for (ix, target) in head.places() {
+        told_once(world, head, ix, target, &entries)?;
     }
     Ok(())
+}
+
+/// The world is told of each end of a target once: of each round, and of a post that an operator
+/// found live after all.
+fn told_once(
+    world: &World,
+    batch: &Batch,
+    ix: TargetIx,
+    target: &Target,
+    entries: &[JournalEntry],
+) -> Result<(), Finding> {
+    let mut expected = usize::from(target.cursor.is_settled());
+    for entry in entries {
+        match &entry.event {
+            Event::Retried { ix: at, .. } if *at == ix => expected += 1,
+            Event::Ruled { ix: at, ruling: Ruling::Published { .. } } if *at == ix => {
+                expected += 1;
+            }
+            _ => {}
+        }
+    }
+    let told = notices(world)?.into_iter().filter(|notice| {
+        let end = matches!(
+            notice.kind,
+            NoticeKind::PostPublished
+                | NoticeKind::PostRejected
+                | NoticeKind::PostFailed
+                | NoticeKind::PostCanceled
+        );
+        end && notice.data.contains(&target.post.to_string())
+    });
+    let told: Vec<&str> = told.map(|notice| notice.kind.as_str()).collect();
+    if told.len() != expected {
+        let what = format!("{} of {}: {expected} ends, told {told:?}", target.post, batch.id);
+        return Err(Finding::new("each_end_is_told_once", what));
+    }
+    Ok(())
+}
+
+fn notices(world: &World) -> Result<Vec<Notice>, Finding> {
+    let first = Key::Notice(NoticeId::from_raw(0));
+    let found = world.memory.scan(&first, &Key::LAST_NOTICE, Order::Ascending, usize::MAX);
+    let found = found.map_err(|problem| Finding::new("store_is_sound", problem.to_string()))?;
+    let notices = found.into_iter().filter_map(|(_, record)| match record {
+        Record::Notice(notice) => Some(notice),
+        _ => None,
+    });
+    Ok(notices.collect())
 }
 
 fn first_difference(replayed: &Batch, stored: &Batch) -> String {

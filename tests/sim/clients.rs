@@ -9,8 +9,8 @@ use fanfare::engine::{
 };
 use fanfare::model::{
     AccountId, BatchId, CancelReason, Content, ContentIx, Cursor, Digest, FirstComment, KeyId,
-    MediaItem, MediaKind, MediaSource, Millis, Platform, PostId, ProfileId, RequestId, Ruling,
-    Timestamp,
+    MediaItem, MediaKind, MediaSource, Millis, Outcome, Platform, PostId, ProfileId, RequestId,
+    Ruling, Timestamp,
 };
 use fanfare::store::{Memory, load_batch};
 use tokio::sync::oneshot;
@@ -195,6 +195,8 @@ impl Client {
             let ruling =
                 if dice.chance(50) { Ruling::Published { uri: None } } else { Ruling::Failed };
             Change::Rule { ruling }
+        } else if is_retryable(&target.cursor) {
+            Change::Retry { due: None, force: false }
         } else {
             match dice.range(0, 3) {
                 0 => Change::Cancel { reason: CancelReason::Requested },
@@ -263,6 +265,18 @@ impl Client {
                 Err(Finding::new("one_batch_per_key", what))
             }
         }
+    }
+}
+
+/// Whether a careful client tries a post again: it is certain not to be live. What an operator
+/// ruled on blindly is not.
+fn is_retryable(cursor: &Cursor) -> bool {
+    match cursor {
+        Cursor::Ended(Outcome::Failed(fault) | Outcome::Rejected(fault)) => {
+            !fault.rule.as_deref().is_some_and(|rule| rule.ends_with("outcome_unknown"))
+        }
+        Cursor::Ended(Outcome::Canceled) => true,
+        _ => false,
     }
 }
 

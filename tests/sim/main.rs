@@ -49,7 +49,7 @@ fn the_same_seed_gives_the_same_bytes() {
 }
 
 /// Each mutant with the checkers that may catch it; the first is the one meant for it.
-const MUTANTS: [(Mutant, &[&str]); 10] = [
+const MUTANTS: [(Mutant, &[&str]); 11] = [
     (Mutant::ProbesAtOnce, &["no_duplicate_landing"]),
     (Mutant::RepeatsWithoutKey, &["no_duplicate_landing"]),
     (Mutant::ForgetsTimers, &["no_orphan_timer", "every_batch_settles"]),
@@ -59,6 +59,7 @@ const MUTANTS: [(Mutant, &[&str]); 10] = [
     (Mutant::LosesEntries, &["replay_equals_head", "store_is_sound"]),
     (Mutant::LosesTargets, &["store_is_sound", "replay_equals_head", "no_orphan_timer"]),
     (Mutant::LiesAboutFlush, &["no_batch_is_lost", "no_duplicate_landing", "one_batch_per_key"]),
+    (Mutant::LosesNotices, &["each_end_is_told_once"]),
     (Mutant::TakesStaleReports, &["no_duplicate_landing", "told_as_it_is"]),
 ];
 

@@ -26,6 +26,8 @@ pub enum Mutant {
     LosesTargets,
     /// Says that it flushed, and did not.
     LiesAboutFlush,
+    /// Loses one notice in twenty.
+    LosesNotices,
     /// Takes the report of any attempt for that of the one under way.
     TakesStaleReports,
 }
@@ -42,6 +44,7 @@ impl Mutant {
                 | Self::LosesEntries
                 | Self::LosesTargets
                 | Self::LiesAboutFlush
+                | Self::LosesNotices
         )
     }
 }
@@ -67,7 +70,8 @@ impl Mutated {
                 matches!(record.state, ClaimState::Running)
             }
             (Mutant::LosesEntries, Write::Put(Key::Entry(..), _))
-            | (Mutant::LosesTargets, Write::Put(Key::Target(..), _)) => !self.one_in(20),
+            | (Mutant::LosesTargets, Write::Put(Key::Target(..), _))
+            | (Mutant::LosesNotices, Write::Put(Key::Notice(_), _)) => !self.one_in(20),
             _ => true,
         }
     }

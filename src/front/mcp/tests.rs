@@ -253,6 +253,15 @@ fn tools_are_whole_by_themselves() {
         "delete_v1_accounts_by_id",
         "post_v1_accounts_connect_by_platform",
         "post_v1_accounts_connect_by_platform_complete",
+        "post_v1_api_keys",
+        "get_v1_api_keys",
+        "delete_v1_api_keys_by_id",
+        "post_v1_webhook_endpoints",
+        "get_v1_webhook_endpoints",
+        "get_v1_webhook_endpoints_by_id",
+        "patch_v1_webhook_endpoints_by_id",
+        "delete_v1_webhook_endpoints_by_id",
+        "post_v1_webhook_endpoints_by_id_test",
     ] {
         assert!(names.contains(&name), "{name} is missing in {names:?}");
     }

@@ -12,11 +12,19 @@ const SCHEMAS: &str = include_str!("document/schemas.json");
 const SHARED: &str = include_str!("document/parts.json");
 const WEBHOOKS: &str = include_str!("document/webhooks.json");
 /// The paths, a file for each area.
-const PATHS: [&str; 5] = [
+const PATHS: [&str; 13] = [
     include_str!("document/paths/posts.json"),
+    include_str!("document/paths/posts_validate.json"),
+    include_str!("document/paths/posts_retry.json"),
     include_str!("document/paths/accounts.json"),
+    include_str!("document/paths/profiles.json"),
+    include_str!("document/paths/api_keys.json"),
+    include_str!("document/paths/webhook_endpoints.json"),
+    include_str!("document/paths/events.json"),
+    include_str!("document/paths/platform_versions.json"),
     include_str!("document/paths/sandbox.json"),
     include_str!("document/paths/server.json"),
+    include_str!("document/paths/probes.json"),
     include_str!("document/paths/mcp.json"),
 ];
 
