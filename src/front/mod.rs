@@ -22,6 +22,8 @@ mod drain;
 mod reply;
 mod roster;
 mod route;
+mod openapi;
+mod mcp;
 pub mod sandbox;
 mod server;
 mod socket;
@@ -33,12 +35,14 @@ mod house;
 #[cfg(test)]
 mod server_tests;
 
-pub use body::Bodies;
+pub use body::{Bodies, RequestBody};
 pub use drain::{Drain, Pass};
 pub use gate::{Api, Gate, Inbound};
 pub use handlers::Handlers;
 pub use limiter::{Allowance, KeyUses, Limiter};
 pub use listen::{Delivery, listening};
+pub use mcp::Mcp;
+pub use openapi::Description;
 pub use ready::{DiskState, Ready};
 pub use reply::{Answer, Envelope, Words};
 pub use route::{Route, route};
