@@ -7,6 +7,7 @@
 
 mod definitions;
 mod house;
+mod listen;
 
 use std::io::{IsTerminal, Write};
 use std::net::SocketAddr;
@@ -22,6 +23,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{oneshot, watch};
 
 use self::house::{Ground, House};
+pub use self::listen::listen_for_webhooks;
 use crate::cli::{Folders, Local, Opening, ServeOptions};
 use crate::config::{Config, ConfigError, LogFormat};
 use crate::control;

@@ -81,19 +81,49 @@ impl Core {
         extra: Vec<Write>,
         request: Option<&RequestId>,
     ) -> Result<Arc<Batch>, StoreError> {
-        let Plan { old, batch, entries, effects } = plan;
-        let old = old.as_deref();
         let mut writes = extra;
-        writes.extend(entries);
-        writes.extend(batch_writes(old, &batch));
-        self.timer_writes(old, &batch, &mut writes);
-        upload_writes(old, &batch, &mut writes);
-        self.effect_writes(&batch, &effects, request, &mut writes)?;
+        let batch = Arc::clone(&plan.batch);
+        self.plan_writes(&plan, request, &mut writes)?;
         self.store.commit(self.epoch, &writes)?;
         self.dirty = true;
-        self.remember(old, &batch)?;
-        self.follow_effects(&batch, &effects)?;
+        self.follow(plan)?;
         Ok(batch)
+    }
+
+    /// Makes several plans, each for another batch, happen in one commit.
+    pub(super) fn carry_all_through(
+        &mut self,
+        plans: Vec<Plan>,
+        extra: Vec<Write>,
+    ) -> Result<(), StoreError> {
+        let mut writes = extra;
+        for plan in &plans {
+            self.plan_writes(plan, None, &mut writes)?;
+        }
+        self.store.commit(self.epoch, &writes)?;
+        self.dirty = true;
+        plans.into_iter().try_for_each(|plan| self.follow(plan))
+    }
+
+    fn plan_writes(
+        &mut self,
+        plan: &Plan,
+        request: Option<&RequestId>,
+        writes: &mut Vec<Write>,
+    ) -> Result<(), StoreError> {
+        let Plan { old, batch, entries, effects } = plan;
+        let old = old.as_deref();
+        writes.extend(entries.iter().cloned());
+        writes.extend(batch_writes(old, batch));
+        self.timer_writes(old, batch, writes);
+        upload_writes(old, batch, writes);
+        self.effect_writes(batch, effects, request, writes)
+    }
+
+    /// What follows in memory once a plan is committed.
+    fn follow(&mut self, plan: Plan) -> Result<(), StoreError> {
+        self.remember(plan.old.as_deref(), &plan.batch)?;
+        self.follow_effects(&plan.batch, &plan.effects)
     }
 
     fn timer_writes(&self, old: Option<&Batch>, new: &Batch, writes: &mut Vec<Write>) {

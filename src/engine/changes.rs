@@ -5,16 +5,18 @@ use std::sync::Arc;
 use super::core::Core;
 use super::inputs::Claimed;
 use super::interface::{Asking, Change, ChangeError, Changed, EngineError};
-use crate::machine::Refusal;
+use crate::machine::{self, Refusal};
 use crate::model::{
     AccountId, Batch, BatchId, CancelReason, Content, ContentIx, Cursor, Event, PostId, RequestId,
-    SCHEDULE_LEAD_MIN, TargetIx, Timestamp,
+    SCHEDULE_LEAD_MIN, TARGETS_MAX, TargetIx, Timestamp,
 };
 use crate::store::{Key, Order, Record, StoreError, Write};
 use crate::wire::{self, Reply, post_status};
 
 /// Timers of one page of a scan.
 const PAGE: usize = 1_024;
+/// Targets canceled in one commit: as many as one batch may have, so that it always fits.
+const CANCELED_IN_ONE: usize = TARGETS_MAX;
 
 impl Core {
     /// Changes one post, and keeps the reply under its claim in the same commit. An equal claim
@@ -146,42 +148,102 @@ impl Core {
         Ok(events)
     }
 
-    /// Cancels what is queued for an account, then forgets the account. False when there is none.
-    /// The account goes last, so that a crash in between leaves it there to be removed again.
+    /// Cancels what is queued for an account and forgets the account, in one commit. Where that is
+    /// too much for one, a mark goes first, and a new process life finishes what it says.
     pub(super) fn remove_account(&mut self, account: AccountId) -> Result<bool, StoreError> {
-        if self.store.get(&Key::Account(account))?.is_none() {
+        let mark = Key::Removing(account);
+        let marked = self.store.get(&mark)?.is_some();
+        if !marked && self.store.get(&Key::Account(account))?.is_none() {
             return Ok(false);
         }
+        let mut waiting = self.waiting_for(account)?;
+        let gone = [Key::Account(account), Key::Credential(account), Key::Park(account), mark];
+        let gone: Vec<Write> = gone.map(Write::Delete).into();
+        if share(&waiting) < waiting.len() {
+            self.store.commit(self.epoch, &[Write::Put(mark, Record::Mark)])?;
+        }
+        while share(&waiting) < waiting.len() {
+            let rest = waiting.split_off(share(&waiting));
+            self.cancel_all(account, &waiting, Vec::new())?;
+            waiting = rest;
+        }
+        self.cancel_all(account, &waiting, gone)?;
+        Ok(true)
+    }
+
+    /// Finishes removals that a process life could not.
+    pub(super) fn finish_removals(&mut self) -> Result<(), StoreError> {
+        let (from, to) = (AccountId::from_raw(0), AccountId::from_raw(u128::MAX));
+        let (from, to) = (Key::Removing(from), Key::Removing(to));
+        for (key, _) in self.store.scan(&from, &to, Order::Ascending, usize::MAX)? {
+            if let Key::Removing(account) = key {
+                self.remove_account(account)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The unsettled batches that name an account, and in how many targets.
+    fn waiting_for(&self, account: AccountId) -> Result<Vec<(BatchId, usize)>, StoreError> {
+        let mut found = Vec::new();
         let mut from = Key::Timer(Timestamp::from_millis(i64::MIN), BatchId::from_raw(0));
         loop {
             let page = self.store.scan(&from, &Key::LAST_TIMER, Order::Ascending, PAGE)?;
             for (key, _) in &page {
-                if let Key::Timer(_, batch) = key {
-                    self.cancel_for(*batch, account)?;
+                let Key::Timer(_, id) = key else { continue };
+                let Some(batch) = self.load(*id)? else { continue };
+                let own = batch.targets.iter().filter(|target| target.account == account);
+                match own.count() {
+                    0 => {}
+                    count => found.push((*id, count)),
                 }
             }
             match page.last() {
                 Some((Key::Timer(at, batch), _)) if page.len() == PAGE => {
                     from = Key::timer_after(*at, *batch);
                 }
-                _ => break,
+                _ => return Ok(found),
             }
         }
-        let gone = [Key::Account(account), Key::Credential(account), Key::Park(account)];
-        self.store.commit(self.epoch, &gone.map(Write::Delete))?;
-        self.dirty = true;
-        Ok(true)
     }
 
-    fn cancel_for(&mut self, id: BatchId, account: AccountId) -> Result<(), StoreError> {
-        let Some(batch) = self.load(id)? else { return Ok(()) };
-        for (ix, target) in batch.places() {
-            if target.account == account {
-                let reason = CancelReason::AccountRemoved;
-                // What has begun and may be live finishes by itself.
-                let _ = self.apply(id, vec![Event::Canceled { ix, reason }], vec![])?;
+    /// Cancels what these batches have waiting for an account, with `extra` writes beside, in one
+    /// commit. What has begun and may be live finishes by itself.
+    fn cancel_all(
+        &mut self,
+        account: AccountId,
+        waiting: &[(BatchId, usize)],
+        extra: Vec<Write>,
+    ) -> Result<(), StoreError> {
+        let reason = CancelReason::AccountRemoved;
+        let mut plans = Vec::new();
+        for (id, _) in waiting {
+            let Some(batch) = self.load(*id)? else { continue };
+            let own = batch.places().filter(|(_, target)| target.account == account);
+            let events: Vec<Event> = own
+                .filter(|(_, target)| machine::may_cancel(target, reason))
+                .map(|(ix, _)| Event::Canceled { ix, reason })
+                .collect();
+            if events.is_empty() {
+                continue;
+            }
+            match self.plan(*id, events)? {
+                Ok(plan) => plans.push(plan),
+                Err(refusal) => {
+                    tracing::error!(batch.id = %id, %refusal, "a cancel of our own was refused");
+                }
             }
         }
-        Ok(())
+        self.carry_all_through(plans, extra)
     }
+}
+
+/// How many of these batches go into one commit, at least one.
+fn share(waiting: &[(BatchId, usize)]) -> usize {
+    let mut sum = 0;
+    let fits = waiting.iter().take_while(|(_, targets)| {
+        sum += targets;
+        sum <= CANCELED_IN_ONE
+    });
+    fits.count().max(1)
 }

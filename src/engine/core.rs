@@ -157,6 +157,7 @@ impl Core {
             last_turn: moment.at,
         };
         core.adopt_timers()?;
+        core.finish_removals()?;
         Ok(core)
     }
 

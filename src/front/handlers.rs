@@ -155,7 +155,7 @@ impl Handlers {
                 let account = self.account(&asked.caller, id).await?;
                 Ok(reply::json(200, wire::account_body(&account)))
             }
-            Route::RemoveAccount(id) => self.remove_account(&asked.caller, id).await,
+            Route::RemoveAccount(id) => self.remove_account(asked, id).await,
             Route::DescribeConnect(platform) => connect::describe(&self.accounts, platform),
             Route::CompleteConnect(platform) => {
                 let held = self.body(asked.request).await?;
@@ -292,11 +292,15 @@ impl Handlers {
         answer
     }
 
-    async fn remove_account(&self, caller: &Caller, id: &str) -> Result<Answer, Fault> {
-        let account = self.account(caller, id).await?;
-        self.accounts.remove(account.id).await?;
-        let body = serde_json::json!({ "id": account.id.to_string(), "deleted": true });
-        Ok(reply::json(200, body.to_string()))
+    async fn remove_account(&self, asked: Asked, id: &str) -> Result<Answer, Fault> {
+        let path = format!("/v1/accounts/{id}");
+        let caller = asked.caller.clone();
+        let work = async |_| {
+            let account = self.account(&caller, id).await?;
+            self.accounts.remove(account.id).await?;
+            Ok(wire::deleted_reply(account.id))
+        };
+        self.kept(asked, ("DELETE", &path), work).await
     }
 
     /// The account, if this caller may know of it.

@@ -86,17 +86,28 @@ pub(super) fn canceled(
     match reason {
         CancelReason::Requested => still_queued("canceled", target, cx)?,
         CancelReason::AccountRemoved => {
-            let idle = matches!(
-                target.cursor,
-                Cursor::Queued { .. } | Cursor::Ready { .. } | Cursor::Waiting { .. }
-            );
-            if !idle || target.doubt_since.is_some() || target.receipt.is_some() {
+            if !may_cancel(target, reason) {
                 return Err(unfit("canceled", target));
             }
         }
     }
     target.cursor = Cursor::Ended(Outcome::Canceled);
     Ok(())
+}
+
+/// Whether a target stands where it can be canceled for a reason. For a client's wish its time has
+/// to be ahead as well.
+pub fn may_cancel(target: &Target, reason: CancelReason) -> bool {
+    match reason {
+        CancelReason::Requested => matches!(target.cursor, Cursor::Queued { .. }),
+        CancelReason::AccountRemoved => {
+            let idle = matches!(
+                target.cursor,
+                Cursor::Queued { .. } | Cursor::Ready { .. } | Cursor::Waiting { .. }
+            );
+            idle && target.doubt_since.is_none() && target.receipt.is_none()
+        }
+    }
 }
 
 /// An operator decides what became of a held post.

@@ -24,6 +24,7 @@ mod invariant;
 #[cfg(test)]
 mod tests;
 
+pub use change::may_cancel;
 pub use draft::{Draft, DraftTarget, draft};
 pub use invariant::violation;
 pub use replay::{ReplayError, replay};

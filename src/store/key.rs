@@ -61,6 +61,8 @@ pub enum Key {
     DeliveryAttempt(EndpointId, NoticeId, u32),
     /// `12`. Up to which notice deliveries have been made. One; moved forward.
     NoticeCursor,
+    /// `13 id`. That an account is being removed. Deleted with it.
+    Removing(AccountId),
     /// `20 instant batch`. The one timer of an unsettled batch. Moved with its earliest wake-up.
     Timer(Timestamp, BatchId),
     /// `21 post`. Finds a post's batch; in this order posts are listed. Immutable.
@@ -123,6 +125,7 @@ const OAUTH_STATE: u8 = 0x0f;
 const BATCH: u8 = 0x10;
 const DELIVERY: u8 = 0x11;
 const NOTICE_CURSOR: u8 = 0x12;
+const REMOVING: u8 = 0x13;
 const TIMER: u8 = 0x20;
 const POST: u8 = 0x21;
 const CLAIM: u8 = 0x22;
@@ -187,6 +190,7 @@ impl Key {
                 out.extend_from_slice(&n.to_be_bytes());
             }
             Self::NoticeCursor => out.push(NOTICE_CURSOR),
+            Self::Removing(id) => raw_key(&mut out, REMOVING, id.raw()),
             Self::Timer(at, id) => timed_key(&mut out, TIMER, *at, &id.raw().to_be_bytes()),
             Self::Post(id) => raw_key(&mut out, POST, id.raw()),
             Self::Claim(digest) => digest_key(&mut out, CLAIM, digest),
@@ -234,6 +238,7 @@ impl Key {
             BATCH => decode_batch(rest)?,
             DELIVERY => decode_delivery(rest)?,
             NOTICE_CURSOR if rest.is_empty() => Self::NoticeCursor,
+            REMOVING => Self::Removing(AccountId::from_raw(raw(rest)?)),
             TIMER => {
                 let (at, rest) = time(rest)?;
                 Self::Timer(at, BatchId::from_raw(raw(rest)?))
@@ -394,6 +399,7 @@ impl fmt::Display for Key {
                 write!(f, "attempt {n} at the delivery of {notice} to {endpoint}")
             }
             Self::NoticeCursor => f.write_str("the place up to which notices are delivered"),
+            Self::Removing(id) => write!(f, "removal of account {id}"),
             Self::Timer(at, id) => write!(f, "timer of {id} at {at}"),
             Self::Post(id) => write!(f, "index of {id}"),
             Self::Claim(digest) => write!(f, "idempotency record {digest}"),

@@ -331,6 +331,7 @@ impl Maker {
             24 => Key::EndpointHealth(EndpointId::from_raw(self.wide())),
             25 => Key::OauthState(self.digest()),
             26 => Key::Fetched(batch, self.digest()),
+            32 => Key::Removing(AccountId::from_raw(self.wide())),
             kind => self.delivery_key(kind),
         }
     }
@@ -374,7 +375,8 @@ impl Maker {
             | Key::Settled(..)
             | Key::MediaByTime(..)
             | Key::MediaUse(..)
-            | Key::DeliveryDue(..) => Record::Mark,
+            | Key::DeliveryDue(..)
+            | Key::Removing(_) => Record::Mark,
             Key::Upkeep(_) => Record::Upkeep(UpkeepRecord {
                 name: self.text(),
                 ran_at: self.at(),
@@ -435,7 +437,7 @@ impl Maker {
     }
 }
 
-const KINDS: u64 = 32;
+const KINDS: u64 = 33;
 
 /// Any key of any family.
 pub(in crate::store) fn any_key() -> impl Strategy<Value = Key> {

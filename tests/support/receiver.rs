@@ -1,4 +1,4 @@
-//! A webhook endpoint of our own, on a real socket: it keeps what it hears and answers as it is told.
+//! A webhook endpoint of our own, on a real socket: it keeps what it hears, and answers as told.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};

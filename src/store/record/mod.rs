@@ -57,8 +57,8 @@ pub enum Record {
     Post(PostPlace),
     /// Under `Key::Claim`.
     Claim(ClaimRecord),
-    /// Under `Key::ClaimExpiry`, `Key::Settled`, `Key::MediaByTime`, `Key::MediaUse` and
-    /// `Key::DeliveryDue`: nothing but the key.
+    /// Under `Key::ClaimExpiry`, `Key::Settled`, `Key::MediaByTime`, `Key::MediaUse`,
+    /// `Key::DeliveryDue` and `Key::Removing`: nothing but the key.
     Mark,
     /// Under `Key::Upkeep`.
     Upkeep(UpkeepRecord),
@@ -245,7 +245,8 @@ impl Record {
                         | Key::Settled(..)
                         | Key::MediaByTime(..)
                         | Key::MediaUse(..)
-                        | Key::DeliveryDue(..),
+                        | Key::DeliveryDue(..)
+                        | Key::Removing(_),
                     Self::Mark
                 )
                 | (Key::Upkeep(_), Self::Upkeep(_))

@@ -74,7 +74,8 @@ pub(super) fn restore(key: &Key, bytes: &AlignedVec) -> Result<Record, Unfit> {
         | Key::Settled(..)
         | Key::MediaByTime(..)
         | Key::MediaUse(..)
-        | Key::DeliveryDue(..) => {
+        | Key::DeliveryDue(..)
+        | Key::Removing(_) => {
             if !bytes.is_empty() {
                 return Err(Unfit("a mark holds bytes".to_owned()));
             }

@@ -58,6 +58,7 @@ fn kept() -> Vec<(&'static str, Key, Record)> {
         ("media-use", Key::MediaUse(upload(), BATCH), Record::Mark),
         ("fetched", Key::Fetched(BATCH, HASH), fetched(Some("image/png"))),
         ("fetched-plain", Key::Fetched(BATCH, HASH), fetched(None)),
+        ("removing", Key::Removing(ACCOUNT), Record::Mark),
         ("oauth-state", Key::OauthState(HASH), Record::OauthState(state)),
     ]
 }
