@@ -182,6 +182,18 @@ pub fn send(
     headers: &[(&str, &str)],
     body: &[u8],
 ) -> std::io::Result<Answer> {
+    read_answer(&mut ask(base, key, method, path, headers, body)?)
+}
+
+/// Sends one request; its answer is still to be read, or never is.
+pub fn ask(
+    base: &str,
+    key: Option<&str>,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> std::io::Result<TcpStream> {
     let host = base.strip_prefix("http://").expect("plain HTTP");
     let mut stream = TcpStream::connect(host)?;
     stream.set_read_timeout(Some(PATIENCE * 2))?;
@@ -199,7 +211,7 @@ pub fn send(
     stream.write_all(head.as_bytes())?;
     // A server that refuses early may close before it has read everything.
     let _ = stream.write_all(body);
-    read_answer(&mut stream)
+    Ok(stream)
 }
 
 /// Reads one answer up to the end of the connection.
