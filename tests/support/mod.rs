@@ -57,7 +57,19 @@ pub fn start(data: &Path, settings: &[&str]) -> Server {
 
 /// As `start`; gives what it said when it did not.
 pub fn try_start(data: &Path, settings: &[&str]) -> Result<Server, String> {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_fanfare"));
+    launch(Command::new(env!("CARGO_BIN_EXE_fanfare")), data, settings)
+}
+
+/// As `start`, where no file may grow beyond so many blocks of 512 bytes: a disk that fills up.
+pub fn start_confined(data: &Path, blocks: u32, settings: &[&str]) -> Server {
+    let mut shell = Command::new("sh");
+    // With the signal ignored, a write over the limit is refused as one on a full disk is.
+    let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$@\"");
+    shell.args(["-c", &script, "sh", env!("CARGO_BIN_EXE_fanfare")]);
+    launch(shell, data, settings).unwrap_or_else(|output| panic!("it did not start: {output}"))
+}
+
+fn launch(mut command: Command, data: &Path, settings: &[&str]) -> Result<Server, String> {
     command.current_dir(data.parent().expect("a folder lies in a folder"));
     command.args(["serve", "--listen", "127.0.0.1:0", "--data-dir"]).arg(data);
     for setting in settings {
