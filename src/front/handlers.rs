@@ -157,10 +157,7 @@ impl Handlers {
             }
             Route::RemoveAccount(id) => self.remove_account(asked, id).await,
             Route::DescribeConnect(platform) => connect::describe(&self.accounts, platform),
-            Route::CompleteConnect(platform) => {
-                let held = self.body(asked.request).await?;
-                connect::complete(&self.accounts, &asked.caller, platform, &held.bytes).await
-            }
+            Route::CompleteConnect(platform) => self.complete_connect(asked, platform).await,
             Route::Timeline => {
                 let query = asked.request.uri().query().map(str::to_owned);
                 timeline::page(self.sandbox.as_deref(), query.as_deref()).await
@@ -290,6 +287,14 @@ impl Handlers {
             reply::mark_kept(&mut answer, key, served.replayed);
         }
         answer
+    }
+
+    async fn complete_connect(&self, asked: Asked, platform: &str) -> Result<Answer, Fault> {
+        let path = format!("/v1/accounts/connect/{platform}/complete");
+        let caller = asked.caller.clone();
+        let work =
+            async |body: Bytes| connect::complete(&self.accounts, &caller, platform, &body).await;
+        self.kept(asked, ("POST", &path), work).await
     }
 
     async fn remove_account(&self, asked: Asked, id: &str) -> Result<Answer, Fault> {

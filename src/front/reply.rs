@@ -68,13 +68,17 @@ impl Words {
         answer
     }
 
-    /// Adds the headers that every answer carries.
+    /// Adds the headers that every answer carries. What a browser asks before its request counts
+    /// against no limit, so its answer states none.
     pub fn sign(&self, answer: &mut Answer, id: &RequestId) {
+        let browser_asks = answer.headers().contains_key(header::ACCESS_CONTROL_ALLOW_METHODS);
         let headers = answer.headers_mut();
         if let Ok(value) = HeaderValue::from_str(id.as_str()) {
             headers.insert(REQUEST_ID, value);
         }
-        headers.insert(CEILING, HeaderValue::from(self.ceiling));
+        if !browser_asks {
+            headers.insert(CEILING, HeaderValue::from(self.ceiling));
+        }
     }
 
     /// Lets a browser's page read the answer, if its origin is one of ours.
