@@ -87,13 +87,13 @@ fn a_delivery_names_the_request_that_it_follows_from() {
         answer.json()
     };
     let mut body = to_sandbox("stays");
-    body["scheduledAt"] = json!(from_now(Duration::from_millis(1_500)));
+    body["scheduledAt"] = json!(from_now(Duration::from_millis(2_500)));
     ask("made-1", "POST /v1/posts", &body);
     body["text"] = json!("moves");
     let made = ask("made-2", "POST /v1/posts", &body);
     let path = format!("PATCH /v1/posts/{}", text(&made["results"][0], "postId"));
     ask("edited-2", &path, &json!({ "text": "moved" }));
-    let soon = json!({ "scheduledAt": from_now(Duration::from_millis(1_400)) });
+    let soon = json!({ "scheduledAt": from_now(Duration::from_millis(2_500)) });
     ask("moved-2", &path, &soon);
     until("all is told", || receiver.on_path("/in").len() == 6);
     let mut told: Vec<(String, String)> = receiver
