@@ -7,6 +7,7 @@
 
 mod definitions;
 mod house;
+mod listen;
 
 use std::io::{IsTerminal, Write};
 use std::net::SocketAddr;
@@ -22,13 +23,15 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{oneshot, watch};
 
 use self::house::{Ground, House};
+pub use self::listen::listen_for_webhooks;
 use crate::cli::{Folders, Local, Opening, ServeOptions};
 use crate::config::{Config, ConfigError, LogFormat};
 use crate::control;
 use crate::engine::{self, Carry, Clocks, Core, Mailbox};
 use crate::front::sandbox::{Landings, SandboxDoor, SandboxError};
 use crate::front::{
-    Bodies, DiskState, Drain, Gate, Handlers, KeyUses, Limiter, Limits, Ready, Server, Words,
+    Bodies, Description, DiskState, Drain, Gate, Handlers, KeyUses, Limiter, Limits, Mcp, Ready,
+    Server, Words,
 };
 use crate::model::{Dice, Now, Secret, Timestamp};
 use crate::store::{Sled, Store, StoreError};
@@ -149,17 +152,10 @@ async fn run(config: &Config, connections_max: usize, store: Arc<Sled>) -> Resul
     let fresh_key = house::first_start(&house, config).await?;
     let drain: Arc<Drain> = Arc::default();
     let disk = Arc::clone(&store);
-    let api = handlers(config, &house, &words, store, sandbox.clone()).into_api();
+    let handlers = handlers(config, &house, &words, store, sandbox.clone());
     let ready = ready(config, &house.engine, &clocks.now, &disk);
     let House { engine, stopped, control, upkeep, webhooks, .. } = house;
-    let gate = Gate {
-        words: Arc::clone(&words),
-        engine: engine.clone(),
-        sandbox,
-        ready,
-        api,
-        drain: Arc::clone(&drain),
-    };
+    let gate = gate(&words, engine.clone(), sandbox, ready, handlers, &drain);
     let (stop, stopping) = watch::channel(false);
     let limits = limits(config, connections_max);
     let server = Server { listener, limits, words, service: gate.into_service() };
@@ -235,6 +231,23 @@ fn handlers(
         media: Arc::clone(&house.media),
         sandbox,
     }
+}
+
+/// Everything that can be asked for, with the API as tools and as a description.
+fn gate(
+    words: &Arc<Words>,
+    engine: engine::Handle,
+    sandbox: Option<Arc<SandboxDoor>>,
+    ready: Arc<Ready>,
+    handlers: Handlers,
+    drain: &Arc<Drain>,
+) -> Gate {
+    let bodies = handlers.bodies.clone();
+    let api = handlers.into_api();
+    let description = Description::new(&words.links.base);
+    let mcp = Mcp::new(Arc::clone(words), bodies, Arc::clone(&api), &description);
+    let (words, drain) = (Arc::clone(words), Arc::clone(drain));
+    Gate { words, engine, sandbox, ready, api, mcp, description, drain }
 }
 
 fn words(config: &Config, clocks: &Clocks, links: &Links) -> Words {

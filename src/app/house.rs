@@ -79,8 +79,7 @@ pub(super) fn build(ground: Ground<'_>) -> Result<House, AppError> {
         own_base: Arc::clone(&own_base),
         sandbox_token,
     }));
-    let media = Media::open(config.data_dir.join("media"), Arc::clone(&clocks.dice));
-    let media = Arc::new(media.map_err(|problem| AppError::Build(problem.to_string()))?);
+    let media = media(config, clocks)?;
     let courier = Courier::new(CourierOptions {
         accounts: Arc::clone(&accounts),
         upstream,
@@ -104,6 +103,7 @@ pub(super) fn build(ground: Ground<'_>) -> Result<House, AppError> {
         store: Arc::clone(&store),
         engine: engine.clone(),
         accounts: Arc::clone(&accounts),
+        webhooks: webhooks.clone(),
         catalog,
         links,
         now: Arc::clone(&clocks.now),
@@ -116,6 +116,11 @@ pub(super) fn build(ground: Ground<'_>) -> Result<House, AppError> {
         tasks: loaded.upkeep,
     };
     Ok(House { engine, stopped, accounts, admission, webhooks, media, control, upkeep, own_base })
+}
+
+fn media(config: &Config, clocks: &Clocks) -> Result<Arc<Media>, AppError> {
+    let media = Media::open(config.data_dir.join("media"), Arc::clone(&clocks.dice));
+    media.map(Arc::new).map_err(|problem| AppError::Build(problem.to_string()))
 }
 
 fn upstream(config: &Config, clocks: &Clocks) -> Result<Arc<Upstream>, AppError> {

@@ -5,11 +5,15 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http_body_util::BodyExt;
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::header;
 
+use super::body::RequestBody;
 use super::drain::Drain;
+use super::mcp::Mcp;
+use super::openapi::Description;
 use super::pages;
 use super::ready::Ready;
 use super::reply::{self, Answer, Words};
@@ -28,7 +32,7 @@ pub struct Inbound {
     /// Its id.
     pub id: RequestId,
     /// The request. Its body has not been read: who may not come in is not listened to.
-    pub request: Request<Incoming>,
+    pub request: Request<RequestBody>,
 }
 
 /// Answers what needs an API key: the answer carries the headers of the rate limit already.
@@ -46,6 +50,10 @@ pub struct Gate {
     pub ready: Arc<Ready>,
     /// Answers what needs an API key.
     pub api: Api,
+    /// The same API, for agents.
+    pub mcp: Mcp,
+    /// The same API, described.
+    pub description: Description,
     /// Lets the API finish before the sandbox closes: what is under way may still need it.
     pub drain: Arc<Drain>,
 }
@@ -61,6 +69,7 @@ impl Gate {
         let id = self.words.request_id(request.headers());
         let words = Arc::clone(&self.words);
         let origin = request.headers().get(header::ORIGIN).cloned();
+        let request = request.map(BodyExt::boxed);
         let task = tokio::spawn(self.answer(Inbound { id: id.clone(), request }));
         let mut answer = match task.await {
             Ok(answer) => answer?,
@@ -82,6 +91,11 @@ impl Gate {
         let path = request.uri().path().to_owned();
         match route(&method, &path) {
             Route::Health => Ok(self.health().await),
+            Route::OpenApi => Ok(self.description.answer()),
+            Route::Mcp => Ok(match self.drain.enter() {
+                Some(_pass) => self.mcp.answer(Inbound { id, request }).await,
+                None => self.words.refuse(&reply::stopping(), &id),
+            }),
             Route::Live => Ok(reply::json(200, r#"{"status":"ok"}"#)),
             Route::Ready if self.drain.is_draining() => Ok(pages::stopping()),
             Route::Ready => Ok(self.ready.answer().await),

@@ -8,10 +8,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use hyper::Request;
-use hyper::body::Incoming;
 use hyper::header::{self, HeaderMap};
 
-use super::body::{Bodies, Held};
+use super::body::{Bodies, Held, RequestBody};
 use super::connect;
 use super::gate::{Api, Inbound};
 use super::limiter::{Allowance, KeyUses, Limiter};
@@ -57,7 +56,7 @@ pub struct Handlers {
 pub(super) struct Asked {
     pub(super) caller: Caller,
     pub(super) id: RequestId,
-    pub(super) request: Request<Incoming>,
+    pub(super) request: Request<RequestBody>,
 }
 
 impl Handlers {
@@ -171,6 +170,8 @@ impl Handlers {
             | Route::Preflight
             | Route::Rehearsed(_)
             | Route::Index
+            | Route::OpenApi
+            | Route::Mcp
             | Route::ErrorPage(_)
             | Route::RulePage(_)
             | Route::SandboxUpload
@@ -321,13 +322,13 @@ impl Handlers {
         }
     }
 
-    async fn body(&self, request: Request<Incoming>) -> Result<Held, Fault> {
+    async fn body(&self, request: Request<RequestBody>) -> Result<Held, Fault> {
         self.bodies.read(request.into_body()).await.map_err(|error| error.fault())
     }
 }
 
 /// The scope a route needs. Listing accounts is what clients test a key with: any key may.
-fn scope(route: Route<'_>) -> Option<Scope> {
+pub(super) fn scope(route: Route<'_>) -> Option<Scope> {
     match route {
         Route::CreatePost
         | Route::ValidatePost
@@ -357,6 +358,8 @@ fn scope(route: Route<'_>) -> Option<Scope> {
         | Route::Rehearsed(_)
         | Route::Health
         | Route::Index
+        | Route::OpenApi
+        | Route::Mcp
         | Route::ErrorPage(_)
         | Route::RulePage(_)
         | Route::SandboxUpload

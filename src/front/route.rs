@@ -51,6 +51,10 @@ pub enum Route<'a> {
     Rehearsed(&'a str),
     /// `GET /`
     Index,
+    /// `GET /openapi.json`
+    OpenApi,
+    /// `POST /mcp`, `OPTIONS /mcp`; other methods on it are refused there
+    Mcp,
     /// `GET /errors/:code`
     ErrorPage(&'a str),
     /// `GET /preflight/:rule`
@@ -125,7 +129,8 @@ pub fn route<'a>(method: &str, path: &'a str) -> Route<'a> {
         *slot = part;
         count += 1;
     }
-    if method == "OPTIONS" {
+    // The door for agents is open to pages of any origin, and says so itself.
+    if method == "OPTIONS" && parts[..count] != ["mcp"] {
         return Route::Preflight;
     }
     match (method, &parts[..count]) {
@@ -156,6 +161,8 @@ pub fn route<'a>(method: &str, path: &'a str) -> Route<'a> {
         ("GET" | "HEAD", ["livez"]) => Route::Live,
         ("GET" | "HEAD", ["readyz"]) => Route::Ready,
         ("GET", [""]) => Route::Index,
+        ("GET", ["openapi.json"]) => Route::OpenApi,
+        (_, ["mcp"]) => Route::Mcp,
         ("GET", ["errors", code]) => Route::ErrorPage(code),
         ("GET", ["preflight", rule]) => Route::RulePage(rule),
         ("POST", ["sandbox", "v1", "uploads"]) => Route::SandboxUpload,
@@ -257,6 +264,10 @@ mod tests {
         check("GET /health", Route::Health);
         check("HEAD /health", Route::Health);
         check("GET /", Route::Index);
+        check("GET /openapi.json", Route::OpenApi);
+        check("POST /mcp", Route::Mcp);
+        check("OPTIONS /mcp", Route::Mcp);
+        check("GET /mcp", Route::Mcp);
         check("GET /errors/not_found", Route::ErrorPage("not_found"));
         check("GET /preflight/targets-max", Route::RulePage("targets-max"));
         check("POST /sandbox/v1/uploads", Route::SandboxUpload);

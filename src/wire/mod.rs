@@ -37,7 +37,7 @@ pub use links::Links;
 pub use list::{ListQuery, cursor_of, list_body, parse_list};
 pub use media::{RequestMedia, RequestSource};
 pub use notice::{event_body, event_value, notice_profile, post_notice, sample_data};
-pub use options::PlatformOptions;
+pub use options::{PlatformOptions, option_names};
 pub use patch::{PatchRequest, parse_patch};
 pub use person::{
     KeyRequest, ProfilePatch, ProfileRequest, deleted_reply, fresh_key_reply, keys_body, parse_key,
