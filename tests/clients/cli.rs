@@ -166,7 +166,7 @@ fn its_exit_code_tells_what_became_of_a_post() {
 fn a_scheduled_post_with_a_comment_goes_out_with_it() {
     let (_folder, server) = house(&[]);
     let lmp = Lmp::new(&server);
-    let soon = from_now(Duration::from_millis(1_500));
+    let soon = from_now(Duration::from_millis(2_500));
     let asked = Post { text: "hi", platforms: &["sandbox"], comment: Some("c"), ..Post::default() };
     let (code, lines) = lmp.post(&Post { schedule: Some(&soon), ..asked });
     assert_eq!(code, DONE, "{lines:?}");

@@ -1,11 +1,14 @@
 //! The wire contract, rule by rule, where no other test holds it: each file is a part of it.
 
 mod access;
+mod events;
 mod headers;
 mod hooks;
 mod keys;
 mod people;
 mod posts;
+#[path = "../support/receiver.rs"]
+mod receiver;
 #[path = "../support/mod.rs"]
 mod support;
 mod trial;

@@ -147,7 +147,7 @@ fn a_scheduled_post_is_tried_again_and_its_end_is_told_once() {
     let house = House::open(&[]);
     let schedule = |class: &str, faults: &[&str]| {
         let options = json!({ "platform": "sandbox", "class": class, "faults": faults });
-        let at = from_now(std::time::Duration::from_millis(1_200));
+        let at = from_now(std::time::Duration::from_millis(2_500));
         let body = json!({ "targets": [{ "platform": "sandbox", "options": options }], "text": "x",
             "scheduledAt": at });
         let made = house.good("POST /v1/posts", &body);

@@ -90,7 +90,7 @@ fn a_scheduled_trial_stays_one_whoever_changes_it() {
     assert_eq!(house.ask_as(&trial, &format!("DELETE {path}"), &Value::Null).status, 200);
     assert_eq!(house.ask_as(&trial, &format!("POST {path}/retry"), &Value::Null).status, 200);
     // A live key may change it, and it is still a trial.
-    let soon = json!({ "scheduledAt": from_now(Duration::from_millis(1_200)) });
+    let soon = json!({ "scheduledAt": from_now(Duration::from_millis(2_500)) });
     house.good(&format!("PATCH /v1/posts/{second}"), &soon);
     for post in [&first, &second] {
         let read = || house.good(&format!("GET /v1/posts/{post}"), &Value::Null);

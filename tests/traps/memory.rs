@@ -12,7 +12,8 @@ use crate::{from_now, house, rows, text};
 
 /// In blocks of 512 bytes: four segments of the store.
 const DISK_BLOCKS: u32 = 4_096;
-const SOON: Duration = Duration::from_millis(1_200);
+/// Long enough for a slow machine to accept what is due then.
+const SOON: Duration = Duration::from_millis(2_500);
 
 fn big_batch(n: usize) -> String {
     let said = |target: usize| format!("{n}.{target} {}", "x".repeat(2_900));

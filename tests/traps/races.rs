@@ -9,7 +9,7 @@ use crate::support::{Answer, Server, after, landed, landings, send, until};
 use crate::{from_now, house, rows, text};
 
 /// From the request until its posts are due: long enough for a slow machine to accept them.
-const LEAD: Duration = Duration::from_millis(2_000);
+const LEAD: Duration = Duration::from_millis(3_000);
 /// Changes come from this long before the moment to as long after it.
 const AROUND: Duration = Duration::from_millis(400);
 const TARGETS: u32 = 25;
