@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use tokio::sync::oneshot;
 
-use super::AppError;
+use super::{AppError, definitions};
 use crate::accounts::{Accounts, AccountsOptions, Seal};
 use crate::admission::{Admission, AdmissionOptions};
 use crate::config::Config;
@@ -50,8 +50,7 @@ pub(super) struct Ground<'a> {
 pub(super) fn build(ground: Ground<'_>) -> Result<House, AppError> {
     let Ground { config, clocks, store, epoch, links, sandbox_token, slots_max } = ground;
     let registry = Arc::new(registry());
-    let folder = config.workflows_dir.as_deref();
-    let loaded = super::definitions::load(&store, epoch, folder, &registry)?;
+    let loaded = definitions::load(&store, epoch, config.workflows_dir.as_deref(), &registry)?;
     let catalog = Arc::new(loaded.catalog);
     let options = engine_options(config, &links, slots_max);
     let core =
@@ -74,6 +73,8 @@ pub(super) fn build(ground: Ground<'_>) -> Result<House, AppError> {
         engine: engine.clone(),
         upstream: Arc::clone(&upstream),
         seal: Arc::clone(&seal),
+        clients: config.oauth.clone(),
+        links: links.clone(),
         now: Arc::clone(&clocks.now),
         dice: Arc::clone(&clocks.dice),
         own_base: Arc::clone(&own_base),
