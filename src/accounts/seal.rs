@@ -1,4 +1,4 @@
-//! Encryption at rest: AES-256-GCM under one key of this server.
+//! Encryption at rest: AES-256-GCM under one key of this server, from which other keys derive.
 
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -6,6 +6,7 @@ use std::path::Path;
 
 use base64::Engine as _;
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use ring::{hkdf, hmac};
 
 use crate::model::{Dice, Secret};
 
@@ -36,6 +37,7 @@ pub enum SealError {
 /// The key that seals.
 pub struct Seal {
     key: LessSafeKey,
+    derive: hkdf::Prk,
     dice: Dice,
 }
 
@@ -57,7 +59,16 @@ impl Seal {
             None => from_file(file, &dice)?,
         };
         let key = UnboundKey::new(&AES_256_GCM, &bytes).map_err(|_| SealError::Key)?;
-        Ok(Self { key: LessSafeKey::new(key), dice })
+        let derive = hkdf::Salt::new(hkdf::HKDF_SHA256, b"fanfare").extract(&bytes);
+        Ok(Self { key: LessSafeKey::new(key), derive, dice })
+    }
+
+    /// A key to sign with, of the secret key and a label: each use has a label of its own, and none
+    /// of these keys tells anything about another.
+    pub fn derived(&self, label: &str) -> hmac::Key {
+        let info = [label.as_bytes()];
+        let okm = self.derive.expand(&info, hmac::HMAC_SHA256);
+        okm.expect("HKDF gives 255 times as many bytes as this key has").into()
     }
 
     /// Seals a text for one owner, such as an account, by the raw form of its id. The owner is part
@@ -139,6 +150,21 @@ mod tests {
     use super::*;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicU64, Ordering};
+
+    #[test]
+    fn derived_keys_follow_from_the_secret_and_the_label_alone() {
+        let dice: Dice = Arc::new(|| 7);
+        let nowhere = Path::new("/nonexistent");
+        let seal = |hex: &str| Seal::open(Some(&hex.repeat(32)), nowhere, Arc::clone(&dice));
+        let tag = |hex: &str, label: &str| {
+            let key = seal(hex).expect("hex").derived(label);
+            hmac::sign(&key, b"text").as_ref().to_vec()
+        };
+        let media = tag("ab", "media");
+        assert_eq!(media, tag("ab", "media"));
+        assert_ne!(media, tag("ab", "other"));
+        assert_ne!(media, tag("cd", "media"));
+    }
 
     #[test]
     fn what_is_sealed_opens_for_its_account_and_key_alone() {
