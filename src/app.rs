@@ -151,11 +151,12 @@ async fn run(config: &Config, connections_max: usize, store: Arc<Sled>) -> Resul
     let disk = Arc::clone(&store);
     let api = handlers(config, &house, &words, store, sandbox.clone()).into_api();
     let ready = ready(config, &house.engine, &clocks.now, &disk);
-    let House { engine, stopped, control, upkeep, webhooks, .. } = house;
+    let House { engine, files, stopped, control, upkeep, webhooks, .. } = house;
     let gate = Gate {
         words: Arc::clone(&words),
         engine: engine.clone(),
         sandbox,
+        files,
         ready,
         api,
         drain: Arc::clone(&drain),

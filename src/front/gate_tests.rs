@@ -9,13 +9,28 @@ use tokio::sync::{mpsc, watch};
 use super::drain::Drain;
 use super::gate::{Api, Gate};
 use super::house::{House, has, limits, ready, rest};
+use super::media_door::MediaDoor;
 use super::reply;
 use super::sandbox::{Landings, SandboxDoor};
 use crate::engine::{self, Health, Input};
+use crate::media::{Media, MediaLinks};
 use crate::model::{Now, Secret, Timestamp};
+use crate::store::Memory;
 
 fn now() -> Now {
     Arc::new(|| Timestamp::from_millis(1_700_000_000_000))
+}
+
+/// A door behind which there is no file.
+fn no_files() -> MediaDoor {
+    let folder = tempfile::tempdir().expect("a folder");
+    let media = Media::open(folder.path().join("media"), Arc::new(|| 1)).expect("it opens");
+    let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, &[1; 32]);
+    MediaDoor {
+        links: MediaLinks::new(key, "http://localhost".to_owned()),
+        media: Arc::new(media),
+        store: Arc::new(Memory::new()),
+    }
 }
 
 /// A gate whose API panics, and whose engine answers each question about its health with `health`.
@@ -35,7 +50,8 @@ fn with_api(health: Option<Health>, api: Api) -> House {
             }
         });
         let ready = ready(&engine);
-        Gate { words, engine, sandbox: None, ready, api, drain: Arc::default() }.into_service()
+        Gate { words, engine, sandbox: None, files: no_files(), ready, api, drain: Arc::default() }
+            .into_service()
     })
 }
 
@@ -47,8 +63,16 @@ fn sandbox(dir: &std::path::Path) -> House {
         let (engine, _) = engine::mailbox();
         let api: Api = Arc::new(|_| Box::pin(async { reply::json(200, "{}") }));
         let ready = ready(&engine);
-        Gate { words, engine, sandbox: Some(Arc::new(door)), ready, api, drain: Arc::default() }
-            .into_service()
+        Gate {
+            words,
+            engine,
+            sandbox: Some(Arc::new(door)),
+            files: no_files(),
+            ready,
+            api,
+            drain: Arc::default(),
+        }
+        .into_service()
     })
 }
 
@@ -98,7 +122,8 @@ fn an_engine_that_is_gone_is_not_healthy() {
         let (engine, _) = engine::mailbox();
         let api: Api = Arc::new(|_| Box::pin(async { reply::json(200, "{}") }));
         let ready = ready(&engine);
-        Gate { words, engine, sandbox: None, ready, api, drain: Arc::default() }.into_service()
+        Gate { words, engine, sandbox: None, files: no_files(), ready, api, drain: Arc::default() }
+            .into_service()
     });
     has(&get(&house, "/health"), &["HTTP/1.1 503", "unhealthy", "the engine did not answer"]);
 }
@@ -152,7 +177,7 @@ fn while_it_drains_the_api_is_closed_and_the_sandbox_is_not() {
         let api: Api = Arc::new(|_| Box::pin(async { reply::json(200, "{}") }));
         let sandbox = Some(Arc::new(door));
         let ready = ready(&engine);
-        Gate { words, engine, sandbox, ready, api, drain: shared }.into_service()
+        Gate { words, engine, sandbox, files: no_files(), ready, api, drain: shared }.into_service()
     });
     has(&get(&house, "/v1/posts"), &["HTTP/1.1 200"]);
     drain.begin();

@@ -10,6 +10,9 @@
 mod body;
 mod gate;
 mod handlers;
+mod upload;
+mod media;
+mod media_door;
 mod connect;
 mod people;
 mod hooks;
@@ -38,6 +41,7 @@ pub use drain::{Drain, Pass};
 pub use gate::{Api, Gate, Inbound};
 pub use handlers::Handlers;
 pub use limiter::{Allowance, KeyUses, Limiter};
+pub use media_door::MediaDoor;
 pub use ready::{DiskState, Ready};
 pub use reply::{Answer, Envelope, Words};
 pub use route::{Route, route};
