@@ -13,6 +13,7 @@ use hyper::header;
 use super::body::RequestBody;
 use super::drain::Drain;
 use super::mcp::Mcp;
+use super::media_door::MediaDoor;
 use super::openapi::Description;
 use super::pages;
 use super::ready::Ready;
@@ -46,6 +47,8 @@ pub struct Gate {
     pub engine: engine::Handle,
     /// The platform's side of the sandbox, where it is enabled.
     pub sandbox: Option<Arc<SandboxDoor>>,
+    /// Uploads, for whoever has an address of one.
+    pub files: MediaDoor,
     /// Whether the server would do what it promises.
     pub ready: Arc<Ready>,
     /// Answers what needs an API key.
@@ -104,6 +107,11 @@ impl Gate {
                 let page = pages::rehearsed(platform);
                 Ok(page.unwrap_or_else(|| self.nowhere(&method, &path, &id)))
             }
+            Route::MediaFile(name) => {
+                let (query, now) = (request.uri().query(), (self.words.now)());
+                let answer = self.files.file(name, query, request.headers(), now).await;
+                Ok(answer.unwrap_or_else(|fault| self.words.refuse(&fault, &id)))
+            }
             Route::Index => Ok(pages::index(&self.words.links)),
             Route::ErrorPage(code) => {
                 Ok(pages::error_page(code).unwrap_or_else(|| self.nowhere(&method, &path, &id)))
@@ -133,6 +141,7 @@ impl Gate {
             | Route::Profiles(_)
             | Route::Keys(_)
             | Route::Hooks(_)
+            | Route::Media(_)
             | Route::Events
             | Route::PlatformVersions
             | Route::ListAccounts
