@@ -28,7 +28,8 @@ use crate::control;
 use crate::engine::{self, Carry, Clocks, Core, Mailbox};
 use crate::front::sandbox::{Landings, SandboxDoor, SandboxError};
 use crate::front::{
-    Bodies, DiskState, Drain, Gate, Handlers, KeyUses, Limiter, Limits, Ready, Server, Words,
+    Bodies, DiskState, Drain, Gate, Handlers, KeyUses, Limiter, Limits, OauthDoor, Ready, Server,
+    Words,
 };
 use crate::model::{Dice, Now, Secret, Timestamp};
 use crate::store::{Sled, Store, StoreError};
@@ -149,7 +150,9 @@ async fn run(config: &Config, connections_max: usize, store: Arc<Sled>) -> Resul
     let fresh_key = house::first_start(&house, config).await?;
     let drain: Arc<Drain> = Arc::default();
     let disk = Arc::clone(&store);
-    let api = handlers(config, &house, &words, store, sandbox.clone()).into_api();
+    let oauth = Arc::new(oauth_door(config, &house, &words));
+    let callback = Arc::clone(&oauth).into_callback();
+    let api = handlers(config, &house, &words, store, (sandbox.clone(), oauth)).into_api();
     let ready = ready(config, &house.engine, &clocks.now, &disk);
     let House { engine, stopped, control, upkeep, webhooks, .. } = house;
     let gate = Gate {
@@ -158,6 +161,7 @@ async fn run(config: &Config, connections_max: usize, store: Arc<Sled>) -> Resul
         sandbox,
         ready,
         api,
+        callback,
         drain: Arc::clone(&drain),
     };
     let (stop, stopping) = watch::channel(false);
@@ -220,7 +224,7 @@ fn handlers(
     house: &House,
     words: &Arc<Words>,
     store: Arc<Sled>,
-    sandbox: Option<Arc<SandboxDoor>>,
+    (sandbox, oauth): (Option<Arc<SandboxDoor>>, Arc<OauthDoor>),
 ) -> Handlers {
     let server = &config.server;
     Handlers {
@@ -230,10 +234,20 @@ fn handlers(
         store,
         admission: Arc::clone(&house.admission),
         accounts: Arc::clone(&house.accounts),
+        oauth,
         webhooks: house.webhooks.clone(),
         uses: KeyUses::default(),
         media: Arc::clone(&house.media),
         sandbox,
+    }
+}
+
+fn oauth_door(config: &Config, house: &House, words: &Arc<Words>) -> OauthDoor {
+    OauthDoor {
+        words: Arc::clone(words),
+        accounts: Arc::clone(&house.accounts),
+        dashboard_url: config.server.dashboard_url.clone(),
+        trusted_origins: config.server.trusted_origins.clone(),
     }
 }
 

@@ -46,6 +46,8 @@ pub struct Gate {
     pub ready: Arc<Ready>,
     /// Answers what needs an API key.
     pub api: Api,
+    /// Answers people whom a platform sends back: nobody is asked for a key.
+    pub callback: Api,
     /// Lets the API finish before the sandbox closes: what is under way may still need it.
     pub drain: Arc<Drain>,
 }
@@ -109,6 +111,10 @@ impl Gate {
                     _ => Ok(sandbox.posts(&parts.headers, parts.uri.query()).await),
                 }
             }
+            Route::OauthCallback(_) => Ok(match self.drain.enter() {
+                Some(_pass) => (self.callback)(Inbound { id, request }).await,
+                None => self.words.refuse(&reply::stopping(), &id),
+            }),
             Route::CreatePost
             | Route::ListPosts
             | Route::ReadPost(_)

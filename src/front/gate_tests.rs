@@ -24,6 +24,11 @@ fn gate(health: Option<Health>) -> House {
     with_api(health, api)
 }
 
+/// Nobody comes back from a platform.
+fn nobody() -> Api {
+    Arc::new(|_| Box::pin(async { panic!("nobody was sent to a platform") }))
+}
+
 fn with_api(health: Option<Health>, api: Api) -> House {
     House::open(limits(), move |words| {
         let (engine, mut mailbox) = engine::mailbox();
@@ -35,7 +40,8 @@ fn with_api(health: Option<Health>, api: Api) -> House {
             }
         });
         let ready = ready(&engine);
-        Gate { words, engine, sandbox: None, ready, api, drain: Arc::default() }.into_service()
+        Gate { words, engine, sandbox: None, ready, api, callback: nobody(), drain: Arc::default() }
+            .into_service()
     })
 }
 
@@ -47,8 +53,16 @@ fn sandbox(dir: &std::path::Path) -> House {
         let (engine, _) = engine::mailbox();
         let api: Api = Arc::new(|_| Box::pin(async { reply::json(200, "{}") }));
         let ready = ready(&engine);
-        Gate { words, engine, sandbox: Some(Arc::new(door)), ready, api, drain: Arc::default() }
-            .into_service()
+        Gate {
+            words,
+            engine,
+            sandbox: Some(Arc::new(door)),
+            ready,
+            api,
+            callback: nobody(),
+            drain: Arc::default(),
+        }
+        .into_service()
     })
 }
 
@@ -98,7 +112,8 @@ fn an_engine_that_is_gone_is_not_healthy() {
         let (engine, _) = engine::mailbox();
         let api: Api = Arc::new(|_| Box::pin(async { reply::json(200, "{}") }));
         let ready = ready(&engine);
-        Gate { words, engine, sandbox: None, ready, api, drain: Arc::default() }.into_service()
+        Gate { words, engine, sandbox: None, ready, api, callback: nobody(), drain: Arc::default() }
+            .into_service()
     });
     has(&get(&house, "/health"), &["HTTP/1.1 503", "unhealthy", "the engine did not answer"]);
 }
@@ -152,7 +167,8 @@ fn while_it_drains_the_api_is_closed_and_the_sandbox_is_not() {
         let api: Api = Arc::new(|_| Box::pin(async { reply::json(200, "{}") }));
         let sandbox = Some(Arc::new(door));
         let ready = ready(&engine);
-        Gate { words, engine, sandbox, ready, api, drain: shared }.into_service()
+        Gate { words, engine, sandbox, ready, api, callback: nobody(), drain: shared }
+            .into_service()
     });
     has(&get(&house, "/v1/posts"), &["HTTP/1.1 200"]);
     drain.begin();

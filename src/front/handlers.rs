@@ -15,6 +15,7 @@ use super::body::{Bodies, Held};
 use super::connect;
 use super::gate::{Api, Inbound};
 use super::limiter::{Allowance, KeyUses, Limiter};
+use super::oauth::OauthDoor;
 use super::reply::{self, Answer, Words};
 use super::route::{ProfileRoute, Route, route};
 use super::sandbox::SandboxDoor;
@@ -43,6 +44,8 @@ pub struct Handlers {
     pub admission: Arc<Admission>,
     /// Connects and removes accounts.
     pub accounts: Arc<Accounts>,
+    /// Sends people to platforms.
+    pub oauth: Arc<OauthDoor>,
     /// Webhook endpoints and events.
     pub webhooks: Webhooks,
     /// When each key was last noted as used.
@@ -157,10 +160,16 @@ impl Handlers {
                 Ok(reply::json(200, wire::account_body(&account)))
             }
             Route::RemoveAccount(id) => self.remove_account(asked, id).await,
-            Route::DescribeConnect(platform) => connect::describe(&self.accounts, platform),
-            Route::CompleteConnect(platform) => {
+            Route::DescribeConnect(platform) => {
                 let held = self.body(asked.request).await?;
-                connect::complete(&self.accounts, &asked.caller, platform, &held.bytes).await
+                connect::describe(&self.oauth, &asked.caller, platform, &held.bytes).await
+            }
+            Route::CompleteConnect(platform) => {
+                let caller = asked.caller.clone();
+                let work = async |body: Bytes| {
+                    connect::complete(&self.accounts, &caller, platform, &body).await
+                };
+                self.kept(asked, ("POST", &path), work).await
             }
             Route::Timeline => {
                 let query = asked.request.uri().query().map(str::to_owned);
@@ -172,6 +181,7 @@ impl Handlers {
             | Route::Live
             | Route::Ready
             | Route::Preflight
+            | Route::OauthCallback(_)
             | Route::Rehearsed(_)
             | Route::Index
             | Route::ErrorPage(_)
@@ -349,6 +359,7 @@ fn scope(route: Route<'_>) -> Option<Scope> {
         | Route::Live
         | Route::Ready
         | Route::Preflight
+        | Route::OauthCallback(_)
         | Route::Rehearsed(_)
         | Route::Health
         | Route::Index
