@@ -57,6 +57,8 @@ pub struct Gate {
     pub mcp: Mcp,
     /// The same API, described.
     pub description: Description,
+    /// Answers people whom a platform sends back: nobody is asked for a key.
+    pub callback: Api,
     /// Lets the API finish before the sandbox closes: what is under way may still need it.
     pub drain: Arc<Drain>,
 }
@@ -131,6 +133,10 @@ impl Gate {
                     _ => Ok(sandbox.posts(&parts.headers, parts.uri.query()).await),
                 }
             }
+            Route::OauthCallback(_) => Ok(match self.drain.enter() {
+                Some(_pass) => (self.callback)(Inbound { id, request }).await,
+                None => self.words.refuse(&reply::stopping(), &id),
+            }),
             Route::CreatePost
             | Route::ListPosts
             | Route::ReadPost(_)

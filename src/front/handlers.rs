@@ -14,6 +14,7 @@ use super::body::{Bodies, Held, RequestBody};
 use super::connect;
 use super::gate::{Api, Inbound};
 use super::limiter::{Allowance, KeyUses, Limiter};
+use super::oauth::OauthDoor;
 use super::reply::{self, Answer, Words};
 use super::route::{ProfileRoute, Route, route};
 use super::sandbox::SandboxDoor;
@@ -42,6 +43,8 @@ pub struct Handlers {
     pub admission: Arc<Admission>,
     /// Connects and removes accounts.
     pub accounts: Arc<Accounts>,
+    /// Sends people to platforms.
+    pub oauth: Arc<OauthDoor>,
     /// Webhook endpoints and events.
     pub webhooks: Webhooks,
     /// When each key was last noted as used.
@@ -157,7 +160,10 @@ impl Handlers {
                 Ok(reply::json(200, wire::account_body(&account)))
             }
             Route::RemoveAccount(id) => self.remove_account(asked, id).await,
-            Route::DescribeConnect(platform) => connect::describe(&self.accounts, platform),
+            Route::DescribeConnect(platform) => {
+                let held = self.body(asked.request).await?;
+                connect::describe(&self.oauth, &asked.caller, platform, &held.bytes).await
+            }
             Route::CompleteConnect(platform) => self.complete_connect(asked, platform).await,
             Route::Timeline => {
                 let query = asked.request.uri().query().map(str::to_owned);
@@ -170,6 +176,7 @@ impl Handlers {
             | Route::Ready
             | Route::Preflight
             | Route::MediaFile(_)
+            | Route::OauthCallback(_)
             | Route::Rehearsed(_)
             | Route::Index
             | Route::OpenApi
@@ -359,6 +366,7 @@ pub(super) fn scope(route: Route<'_>) -> Option<Scope> {
         | Route::Live
         | Route::Ready
         | Route::Preflight
+        | Route::OauthCallback(_)
         | Route::Rehearsed(_)
         | Route::Health
         | Route::Index
