@@ -74,6 +74,8 @@ pub(super) fn build(ground: Ground<'_>) -> Result<House, AppError> {
     let media = Arc::new(media.map_err(|problem| AppError::Build(problem.to_string()))?);
     let media_links = MediaLinks::new(seal.derived(MEDIA_LINKS), links.base.clone());
     let courier = Courier::new(CourierOptions {
+        store: Arc::clone(&store),
+        engine: engine.clone(),
         accounts: Arc::clone(&accounts),
         upstream: Arc::clone(&upstream),
         media: Arc::clone(&media),
