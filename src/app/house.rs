@@ -99,6 +99,7 @@ pub(super) fn build(ground: Ground<'_>) -> Result<House, AppError> {
     let upkeep = Upkeep {
         store: Arc::clone(&store),
         engine: engine.clone(),
+        media: Arc::clone(&media),
         now: Arc::clone(&clocks.now),
         tasks: loaded.upkeep,
     };
