@@ -24,7 +24,7 @@ use crate::accounts::Accounts;
 use crate::admission::{self, Admission, Caller, Served};
 use crate::engine::Records;
 use crate::media::{Media, MediaError};
-use crate::model::{Account, AccountId, Code, Fault, RequestId, Scope};
+use crate::model::{Account, AccountId, Code, Digest, Fault, RequestId, Scope};
 use crate::store::{Key, Record, Store, StoreError};
 use crate::webhooks::Webhooks;
 use crate::wire::{self, Reply};
@@ -194,15 +194,13 @@ impl Handlers {
         let Asked { caller, id, request } = asked;
         let key = idempotency_key(request.headers())?;
         let held = self.body(request).await?;
-        let media = Arc::clone(&self.media);
-        let keep = move |bytes: Vec<u8>| {
-            let media = Arc::clone(&media);
-            async move { blocking(move || media.put(&bytes).map_err(unkept)).await }
-        };
         // The alias `/posts` shares the keys of `/v1/posts`: it is the same route.
         let route = ("POST", "/v1/posts");
         let body = held.bytes.clone();
-        let served = self.admission.create(&caller, &id, key.as_deref(), route, body, keep).await;
+        let served = self
+            .admission
+            .create(&caller, &id, key.as_deref(), route, body, |bytes| self.keep(bytes))
+            .await;
         Ok(self.served(served, &id))
     }
 
@@ -211,8 +209,17 @@ impl Handlers {
         let key = idempotency_key(request.headers())?;
         let held = self.body(request).await?;
         let body = held.bytes.clone();
-        let served = self.admission.patch(&caller, &id, key.as_deref(), post, body).await;
+        let served = self
+            .admission
+            .patch(&caller, &id, key.as_deref(), post, body, |bytes| self.keep(bytes))
+            .await;
         Ok(self.served(served, &id))
+    }
+
+    /// Keeps bytes that were sent inline.
+    async fn keep(&self, bytes: Vec<u8>) -> Result<Digest, Fault> {
+        let media = Arc::clone(&self.media);
+        blocking(move || media.put(&bytes).map_err(unkept)).await
     }
 
     async fn cancel(&self, asked: Asked, post: &str) -> Result<Answer, Fault> {
