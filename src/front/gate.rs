@@ -18,6 +18,7 @@ use super::pages;
 use super::ready::Ready;
 use super::reply::{self, Answer, Words};
 use super::route::{Route, route};
+use super::rules::{self, Form};
 use super::sandbox::SandboxDoor;
 use super::server::{HangUp, Service};
 use crate::engine;
@@ -105,11 +106,18 @@ impl Gate {
                 Ok(page.unwrap_or_else(|| self.nowhere(&method, &path, &id)))
             }
             Route::Index => Ok(pages::index(&self.words.links)),
-            Route::ErrorPage(code) => {
-                Ok(pages::error_page(code).unwrap_or_else(|| self.nowhere(&method, &path, &id)))
-            }
-            Route::RulePage(rule) => {
-                Ok(pages::rule_page(rule).unwrap_or_else(|| self.nowhere(&method, &path, &id)))
+            it @ (Route::ErrorIndex
+            | Route::ErrorPage(_)
+            | Route::RuleIndex
+            | Route::RulePage(_)) => {
+                let (links, form) = (&self.words.links, Form::asked(request.headers()));
+                let page = match it {
+                    Route::ErrorIndex => Some(rules::code_index(links, form)),
+                    Route::ErrorPage(code) => rules::code_page(links, form, code),
+                    Route::RulePage(rule) => rules::rule_page(links, form, rule),
+                    _ => Some(rules::rule_index(links, form)),
+                };
+                Ok(page.unwrap_or_else(|| self.nowhere(&method, &path, &id)))
             }
             Route::Nowhere => Ok(self.nowhere(&method, &path, &id)),
             it @ (Route::SandboxUpload | Route::SandboxPost | Route::SandboxPosts) => {
