@@ -15,7 +15,7 @@ const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
 const STYLE: &str = "\
 :root{color-scheme:light dark}\
 body{font:1rem/1.5 system-ui,sans-serif;max-width:44rem;margin:0 auto;padding:1rem}\
-h1{font-size:1.3rem}h1,li,dd{overflow-wrap:anywhere}\
+h1{font-size:1.3rem}h2{font-size:1.1rem}h1,li,dd{overflow-wrap:anywhere}\
 code,h1{font-family:ui-monospace,monospace}\
 dt{font-weight:600;margin-top:1rem}dd{margin:0}\
 ul{padding-left:1.2rem}li{margin:.4rem 0}footer{margin-top:2rem;opacity:.75}";
@@ -45,7 +45,7 @@ pub fn code_page(links: &Links, form: Form, name: &str) -> Option<Answer> {
             let body = format!(
                 "<p>{}</p><dl><dt>HTTP status</dt><dd>{}, unless the error says other</dd></dl>\
                  {rules}",
-                escape(meaning(code)),
+                code_marked(meaning(code)),
                 code.http_status(),
             );
             page(links, code.as_str(), &body)
@@ -72,7 +72,7 @@ pub fn code_index(links: &Links, form: Form) -> Answer {
         }
         Form::Html => {
             let line = |code: Code| {
-                let meaning = escape(meaning(code));
+                let meaning = code_marked(meaning(code));
                 let link = link(&links.doc_url(code), code.as_str());
                 format!("<li>{link} ({}): {meaning}</li>", code.http_status())
             };

@@ -100,6 +100,7 @@ async fn every_code_has_a_page_with_its_rules_and_indexes_lead_everywhere() {
         }
     }
     assert!(code_page(&links(), Form::Html, "no_such_code").is_none());
+    assert!(codes.contains("Send <code>Authorization: Bearer</code> and the key"), "{codes}");
     for index in [code_index(&links(), Form::Json), rule_index(&links(), Form::Json)] {
         let index: Value = serde_json::from_str(&text(index).await).expect("JSON");
         assert!(index["data"].as_array().is_some_and(|all| all.len() >= Code::ALL.len()));
