@@ -30,8 +30,8 @@ use crate::control;
 use crate::engine::{self, Carry, Clocks, Core, Mailbox};
 use crate::front::sandbox::{Landings, SandboxDoor, SandboxError};
 use crate::front::{
-    Bodies, Description, DiskState, Drain, Gate, Handlers, KeyUses, Limiter, Limits, Mcp, Ready,
-    Server, Words,
+    Bodies, Description, DiskState, Drain, Gate, Handlers, KeyUses, Limiter, Limits, Mcp,
+    MediaDoor, Ready, Server, Words,
 };
 use crate::model::{Dice, Now, Secret, Timestamp};
 use crate::store::{Sled, Store, StoreError};
@@ -154,8 +154,8 @@ async fn run(config: &Config, connections_max: usize, store: Arc<Sled>) -> Resul
     let disk = Arc::clone(&store);
     let handlers = handlers(config, &house, &words, store, sandbox.clone());
     let ready = ready(config, &house.engine, &clocks.now, &disk);
-    let House { engine, stopped, control, upkeep, webhooks, .. } = house;
-    let gate = gate(&words, engine.clone(), sandbox, ready, handlers, &drain);
+    let House { engine, files, stopped, control, upkeep, webhooks, .. } = house;
+    let gate = gate(&words, engine.clone(), (sandbox, files), ready, handlers, &drain);
     let (stop, stopping) = watch::channel(false);
     let limits = limits(config, connections_max);
     let server = Server { listener, limits, words, service: gate.into_service() };
@@ -237,7 +237,7 @@ fn handlers(
 fn gate(
     words: &Arc<Words>,
     engine: engine::Handle,
-    sandbox: Option<Arc<SandboxDoor>>,
+    (sandbox, files): (Option<Arc<SandboxDoor>>, MediaDoor),
     ready: Arc<Ready>,
     handlers: Handlers,
     drain: &Arc<Drain>,
@@ -247,7 +247,7 @@ fn gate(
     let description = Description::new(&words.links.base);
     let mcp = Mcp::new(Arc::clone(words), bodies, Arc::clone(&api), &description);
     let (words, drain) = (Arc::clone(words), Arc::clone(drain));
-    Gate { words, engine, sandbox, ready, api, mcp, description, drain }
+    Gate { words, engine, sandbox, files, ready, api, mcp, description, drain }
 }
 
 fn words(config: &Config, clocks: &Clocks, links: &Links) -> Words {

@@ -3,12 +3,15 @@
 //! `config.toml` documents each key in place. A key that nobody knows is an error that names the
 //! nearest one that exists: a misspelt setting must not be a setting silently left at its default.
 
+mod oauth;
 mod reader;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use crate::model::Millis;
+use crate::model::{Millis, Platform};
+use crate::platforms::oauth::Client;
 use reader::Reader;
 
 /// The file that is read when none is named. It may be missing.
@@ -35,6 +38,8 @@ pub struct Config {
     pub media: Reaching,
     /// Delivering to webhook endpoints.
     pub webhooks: Reaching,
+    /// The apps that were registered at platforms; one that lacks a setting is not here.
+    pub oauth: BTreeMap<Platform, Client>,
     /// The limit of requests a key.
     pub rate_limit: RateLimit,
     /// What is logged and how.
@@ -52,6 +57,11 @@ pub struct Server {
     pub public_url: String,
     /// Origins whose pages may read answers in a browser.
     pub cors_origins: Vec<String>,
+    /// Where people come back to after they connected an account, without a trailing slash; empty:
+    /// a page of our own.
+    pub dashboard_url: String,
+    /// Origins beside the dashboard's that they may ask to be sent to.
+    pub trusted_origins: Vec<String>,
     /// Less free room on the store's disk than this is not ready.
     pub disk_free_bytes_min: u64,
     /// Bytes of one request body.
@@ -265,6 +275,7 @@ impl Config {
             upstream: Reaching { allow_private: from.switch("upstream.allow_private", false)? },
             media: Reaching { allow_private: from.switch("media.allow_private", false)? },
             webhooks: Reaching { allow_private: from.switch("webhooks.allow_private", false)? },
+            oauth: oauth::read(from)?,
             rate_limit: RateLimit {
                 points: points(from)?,
                 window: millis(from, "rate_limit.window_ms", 60_000, 1_000)?,
@@ -314,6 +325,18 @@ impl Server {
                 "origins such as \"https://app.example.com\", with commas between them",
                 origins,
             )?,
+            dashboard_url: from.text(
+                "server.dashboard_url",
+                String::new(),
+                "a URL that begins with http:// or https://, or nothing",
+                public_url,
+            )?,
+            trusted_origins: from.text(
+                "server.trusted_origins",
+                Vec::new(),
+                "origins such as \"https://app.example.com\", with commas between them",
+                origins,
+            )?,
             disk_free_bytes_min: from.number(
                 "server.disk_free_bytes_min",
                 256 << 20,
@@ -344,16 +367,11 @@ fn origins(text: &str) -> Option<Vec<String>> {
 /// The longest span of a setting: ten years. Beyond it, sums with instants could overflow.
 const SPAN_MS_MAX: u64 = 10 * 365 * 24 * 3_600 * 1_000;
 
-fn millis(
-    from: &mut Reader,
-    key: &'static str,
-    default: u64,
-    min: u64,
-) -> Result<Millis, ConfigError> {
+fn millis(from: &mut Reader, key: &str, default: u64, min: u64) -> Result<Millis, ConfigError> {
     from.number(key, default, min..=SPAN_MS_MAX).map(Millis)
 }
 
-fn slots(from: &mut Reader, key: &'static str, default: u64) -> Result<u32, ConfigError> {
+fn slots(from: &mut Reader, key: &str, default: u64) -> Result<u32, ConfigError> {
     from.number(key, default, 1..=65_536).map(|count| u32::try_from(count).unwrap_or(u32::MAX))
 }
 

@@ -3,21 +3,25 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use super::credential::BlueskyCredential;
+use super::credential::Credential;
 use super::seal::Seal;
-use crate::engine::{Handle, WriteError};
+use crate::engine::{EngineError, Handle, WriteError};
 use crate::model::{
     Account, AccountId, Code, Dice, Fault, Millis, Now, Platform, Secret, SendOutcome,
 };
 use crate::platforms::Access;
-use crate::platforms::bluesky::session::{self, SessionFault};
+use crate::platforms::oauth::{self, Client};
 use crate::store::{CredentialRecord, Key, Record, Store, Write};
 use crate::upstream::Upstream;
+use crate::wire::Links;
 
-/// A session with less time left than this is refreshed before it is used.
-const REFRESH_BEFORE: Millis = Millis::from_secs(300);
 /// How long a session call may take.
 pub(super) const SESSION_TIMEOUT: Millis = Millis::from_secs(20);
+/// How often keeping a renewed credential is tried. It cannot be had again where refresh tokens are
+/// good for one refresh, so a full mailbox is waited out: for ten seconds in all.
+const KEEP_ATTEMPTS: usize = 100;
+/// The wait between two of them.
+const KEEP_WAIT: Millis = Millis(100);
 
 /// What the accounts are built from.
 pub struct AccountsOptions {
@@ -29,6 +33,10 @@ pub struct AccountsOptions {
     pub upstream: Arc<Upstream>,
     /// Seals credentials.
     pub seal: Arc<Seal>,
+    /// The apps that the operator registered at platforms.
+    pub clients: BTreeMap<Platform, Client>,
+    /// Where platforms send people back to.
+    pub links: Links,
     /// The clock.
     pub now: Now,
     /// Chance.
@@ -54,6 +62,8 @@ pub struct Accounts {
     refreshing: Mutex<BTreeMap<AccountId, Arc<tokio::sync::Mutex<()>>>>,
     /// The token of each account that its platform refused last, as far as this process knows.
     refused: Mutex<BTreeMap<AccountId, Secret>>,
+    /// Held while it is looked whether an account or the default profile is there, and made.
+    pub(super) connecting: tokio::sync::Mutex<()>,
 }
 
 impl std::fmt::Debug for Accounts {
@@ -65,7 +75,12 @@ impl std::fmt::Debug for Accounts {
 impl Accounts {
     /// The accounts over a store.
     pub fn new(options: AccountsOptions) -> Self {
-        Self { options, refreshing: Mutex::default(), refused: Mutex::default() }
+        Self {
+            options,
+            refreshing: Mutex::default(),
+            refused: Mutex::default(),
+            connecting: tokio::sync::Mutex::default(),
+        }
     }
 
     /// Notes that the platform refused a token: it is not used again, whatever it says of its own
@@ -83,7 +98,10 @@ impl Accounts {
         let account = self.read_account(id)?;
         match account.platform {
             Platform::Sandbox => self.sandbox_access(&account),
-            Platform::Bluesky => self.bluesky_access(&account, refused).await,
+            Platform::Bluesky => self.session_access(&account, refused).await,
+            other if oauth::provider(other).is_some() => {
+                self.session_access(&account, refused).await
+            }
             other => Err(AccessError::Refused(no_session(
                 other,
                 format!("{other} cannot be published to by this server"),
@@ -118,43 +136,59 @@ impl Accounts {
         })
     }
 
-    async fn bluesky_access(
+    /// Whatever is renewed is renewed by one at a time: many attempts find out at once that it is
+    /// over, and a refresh token may be good for one refresh.
+    async fn session_access(
         &self,
         account: &Account,
         refused: bool,
     ) -> Result<Access, AccessError> {
-        let (before, credential) = self.credential(account.id)?;
+        let (before, credential) = self.credential(account)?;
         if self.is_good(account.id, &credential, refused) {
-            return Ok(speak(&credential));
+            return self.speak(account, &credential);
         }
         let gate = self.gate(account.id);
         let _one = gate.lock().await;
-        let (record, credential) = self.credential(account.id)?;
-        // Whoever held the gate before may have refreshed it for us.
-        if record.version > before.version && self.is_fresh(&credential) {
-            return Ok(speak(&credential));
+        let (record, credential) = self.credential(account)?;
+        // Whoever held the gate before may have renewed it for us.
+        if record.version > before.version && credential.is_fresh((self.options.now)()) {
+            return self.speak(account, &credential);
         }
-        let fresh = self.renew(&credential).await?;
+        let fresh = match self.renew(account.platform, &credential).await {
+            Ok(fresh) => fresh,
+            Err(problem) if self.is_usable(account.id, &credential, refused) => {
+                tracing::warn!(account.id = %account.id, problem = %problem.fault().message,
+                    "a session could not be renewed ahead of time; it is used while it lasts");
+                return self.speak(account, &credential);
+            }
+            Err(problem) => return Err(problem),
+        };
         self.keep(account.id, &record, &fresh).await?;
-        self.refused(account.id, &credential.access_jwt);
-        Ok(speak(&fresh))
+        self.refused(account.id, credential.access_token());
+        self.speak(account, &fresh)
     }
 
-    fn is_good(&self, id: AccountId, credential: &BlueskyCredential, refused: bool) -> bool {
-        let token_refused = match self.refusals().get(&id) {
-            Some(token) => *token == credential.access_jwt,
+    /// Whether it may be used as it is.
+    fn is_good(&self, id: AccountId, credential: &Credential, refused: bool) -> bool {
+        !self.was_refused(id, credential, refused) && credential.is_fresh((self.options.now)())
+    }
+
+    /// Whether it may still be used where it cannot be renewed now.
+    fn is_usable(&self, id: AccountId, credential: &Credential, refused: bool) -> bool {
+        let now = (self.options.now)();
+        let lives = credential.expires_at().is_none_or(|at| at > now);
+        lives && !self.was_refused(id, credential, refused)
+    }
+
+    fn was_refused(&self, id: AccountId, credential: &Credential, refused: bool) -> bool {
+        match self.refusals().get(&id) {
+            Some(token) => token == credential.access_token(),
             None => refused,
-        };
-        !token_refused && self.is_fresh(credential)
+        }
     }
 
     fn refusals(&self) -> MutexGuard<'_, BTreeMap<AccountId, Secret>> {
         self.refused.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn is_fresh(&self, credential: &BlueskyCredential) -> bool {
-        let now = (self.options.now)();
-        credential.access_expires_at.is_none_or(|at| at > now.plus(REFRESH_BEFORE))
     }
 
     fn gate(&self, id: AccountId) -> Arc<tokio::sync::Mutex<()>> {
@@ -162,81 +196,103 @@ impl Accounts {
         Arc::clone(gates.entry(id).or_default())
     }
 
-    fn credential(
-        &self,
-        id: AccountId,
-    ) -> Result<(CredentialRecord, BlueskyCredential), AccessError> {
-        let lost = |why: String| AccessError::Refused(no_session(Platform::Bluesky, why));
-        let record = match self.options.store.get(&Key::Credential(id)) {
-            Ok(Some(Record::Credential(record))) => record,
-            Ok(_) => return Err(lost("the account has no credential".to_owned())),
-            Err(problem) => return Err(AccessError::Unavailable(unreadable(&problem))),
-        };
-        let text = self.options.seal.open_sealed(id.raw(), &record.sealed);
+    fn credential(&self, account: &Account) -> Result<(CredentialRecord, Credential), AccessError> {
+        let lost = |why: String| AccessError::Refused(no_session(account.platform, why));
+        let record = self.credential_record(account.id).map_err(AccessError::Unavailable)?;
+        let record = record.ok_or_else(|| lost("the account has no credential".to_owned()))?;
+        let text = self.options.seal.open_sealed(account.id.raw(), &record.sealed);
         let text = text.map_err(|problem| lost(problem.to_string()))?;
-        let credential = BlueskyCredential::from_text(&text)
+        let credential = Credential::from_text(&text)
             .ok_or_else(|| lost("the account's credential is not whole".to_owned()))?;
         Ok((record, credential))
     }
 
-    /// A fresh session: by the refresh token, or by the app password when that has run out.
-    async fn renew(&self, old: &BlueskyCredential) -> Result<BlueskyCredential, AccessError> {
-        let upstream = &self.options.upstream;
-        let request = session::refresh_session(&old.pds_url);
-        let token = Some(&old.refresh_jwt);
-        let answer = upstream.send(&request, token, None, SESSION_TIMEOUT).await;
-        let refreshed = match session::read_session(&answer) {
-            Err(SessionFault::Expired(_) | SessionFault::Refused(_)) => {
-                let request =
-                    session::create_session(&old.pds_url, &old.identifier, &old.app_password);
-                let answer = upstream.send(&request, None, None, SESSION_TIMEOUT).await;
-                session::read_session(&answer)
-            }
-            other => other,
-        };
-        match refreshed {
-            Ok(session) => Ok(old.clone().with(&session)),
-            Err(SessionFault::Unavailable(fault)) => Err(AccessError::Unavailable(fault)),
-            Err(other) => Err(AccessError::Refused(other.into_fault())),
+    pub(super) fn credential_record(
+        &self,
+        id: AccountId,
+    ) -> Result<Option<CredentialRecord>, Fault> {
+        match self.options.store.get(&Key::Credential(id)) {
+            Ok(Some(Record::Credential(record))) => Ok(Some(record)),
+            Ok(_) => Ok(None),
+            Err(problem) => Err(unreadable(&problem)),
         }
     }
 
-    /// Keeps a credential before it is used first.
+    /// Keeps a credential before it is used first, and what the account shows of it.
     async fn keep(
         &self,
         id: AccountId,
         old: &CredentialRecord,
-        fresh: &BlueskyCredential,
+        fresh: &Credential,
     ) -> Result<(), AccessError> {
-        let busy = |why: &str| {
-            AccessError::Unavailable(no_session(
-                Platform::Bluesky,
-                format!("the refreshed session could not be kept: {why}"),
-            ))
-        };
         let sealed = self.options.seal.seal(id.raw(), &fresh.to_text());
-        let sealed = sealed.map_err(|problem| busy(&problem.to_string()))?;
+        let sealed = sealed.map_err(|problem| unkept(&problem.to_string()))?;
         let record = CredentialRecord { sealed, version: old.version + 1 };
-        let key = Key::Credential(id);
-        let expect = vec![(key, Some(Record::Credential(old.clone())))];
-        let writes = vec![Write::Put(key, Record::Credential(record))];
-        match self.options.engine.write(expect, writes).await {
-            Ok(()) => Ok(()),
-            Err(WriteError::Raced) => Err(busy("the account was changed meanwhile")),
-            Err(WriteError::Engine(problem)) => Err(busy(&problem.to_string())),
+        let (key, at) = (Key::Credential(id), Key::Account(id));
+        for _ in 0..KEEP_ATTEMPTS {
+            let account = self.read_account(id)?;
+            let shown = Account {
+                token_expires_at: fresh.expires_at(),
+                updated_at: (self.options.now)(),
+                ..account.clone()
+            };
+            let expect = vec![
+                (key, Some(Record::Credential(old.clone()))),
+                (at, Some(Record::Account(account))),
+            ];
+            let writes = vec![
+                Write::Put(key, Record::Credential(record.clone())),
+                Write::Put(at, Record::Account(shown)),
+            ];
+            match self.options.engine.write(expect, writes).await {
+                Ok(()) => return Ok(()),
+                Err(WriteError::Raced) => {
+                    let now = self.credential_record(id).map_err(AccessError::Unavailable)?;
+                    if now.as_ref() != Some(old) {
+                        return Err(unkept("the account was connected anew meanwhile"));
+                    }
+                }
+                Err(WriteError::Engine(EngineError::Full)) => {
+                    tokio::time::sleep(KEEP_WAIT.as_duration()).await;
+                }
+                Err(WriteError::Engine(problem)) => return Err(unkept(&problem.to_string())),
+            }
+        }
+        Err(unkept("the server is too busy"))
+    }
+
+    /// Where and as whom an attempt speaks.
+    fn speak(&self, account: &Account, credential: &Credential) -> Result<Access, AccessError> {
+        let (base_url, platform_account_id) = match credential {
+            Credential::Bluesky(it) => (it.pds_url.clone(), it.did.clone()),
+            Credential::Oauth(_) => {
+                let (_, client) = self.client(account.platform).map_err(AccessError::Refused)?;
+                (client.endpoints.api_url.clone(), account.platform_account_id.clone())
+            }
+        };
+        let token = credential.access_token().clone();
+        Ok(Access { base_url, platform_account_id, token })
+    }
+}
+
+impl AccessError {
+    fn fault(&self) -> &Fault {
+        match self {
+            Self::Refused(fault) | Self::Unavailable(fault) => fault,
         }
     }
 }
 
-fn speak(credential: &BlueskyCredential) -> Access {
-    Access {
-        base_url: credential.pds_url.clone(),
-        platform_account_id: credential.did.clone(),
-        token: credential.access_jwt.clone(),
-    }
+fn unkept(why: &str) -> AccessError {
+    let message = format!("the renewed session could not be kept: {why}");
+    let fault = Fault::new(Code::InternalError, message)
+        .rule("account.session")
+        .remedy("Try again; connect the account again if it goes on.")
+        .outcome(SendOutcome::NotSent);
+    AccessError::Unavailable(fault.retryable())
 }
 
-fn no_session(platform: Platform, why: String) -> Fault {
+pub(super) fn no_session(platform: Platform, why: String) -> Fault {
     Fault::new(Code::PlatformAuthFailed, why)
         .rule("account.reconnect_required")
         .on(platform)

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::access::{Accounts, SESSION_TIMEOUT, unreadable};
-use super::credential::BlueskyCredential;
+use super::credential::{BlueskyCredential, Credential};
 use crate::engine::{EngineError, WriteError};
 use crate::model::{
     Account, AccountId, Code, Fault, Platform, Profile, ProfileId, Secret, SendOutcome, Timestamp,
@@ -15,6 +15,9 @@ use crate::store::{CredentialRecord, Key, Order, Record, Write};
 const DEFAULT_PDS: &str = "https://bsky.social";
 /// Accounts of one server at the most: more would make every look-up a long scan.
 const ACCOUNTS_MAX: usize = 10_000;
+/// How often an account is read and written before something else is taken to be wrong: only a
+/// renewal of its session or a removal can come between.
+const UPSERT_ATTEMPTS: usize = 5;
 
 /// What connects a Bluesky account.
 #[derive(Debug, Clone)]
@@ -77,19 +80,24 @@ impl Accounts {
                 .on(Platform::Bluesky)
                 .remedy("Make an app password in the account's settings; it has 19 characters."));
         }
-        let asked = input.pds_url.as_deref().unwrap_or(DEFAULT_PDS).trim_end_matches('/');
-        if !url::Url::parse(asked).is_ok_and(|url| matches!(url.scheme(), "http" | "https")) {
-            return Err(Fault::new(Code::ValidationFailed, "pdsUrl is no http or https URL")
+        let named = input.pds_url.as_deref().map(str::trim).filter(|url| !url.is_empty());
+        let asked = named.unwrap_or(DEFAULT_PDS).trim_end_matches('/');
+        if !is_host(asked) {
+            let message = "pdsUrl is no plain http or https address";
+            return Err(Fault::new(Code::ValidationFailed, message)
                 .rule("pdsUrl")
                 .on(Platform::Bluesky)
-                .remedy("Leave it out for bsky.social, or give the host's address."));
+                .remedy(
+                    "Leave it out for bsky.social, or give the host's address without a user, a \
+                     query or a fragment.",
+                ));
         }
         let request = session::create_session(asked, &input.identifier, &input.app_password);
         let answer = self.options.upstream.send(&request, None, None, SESSION_TIMEOUT).await;
         let session = session::read_session(&answer).map_err(session::SessionFault::into_fault)?;
         // A host that was named is the host; else the account's own document decides.
-        let pds_url = match (&input.pds_url, &session.pds_url) {
-            (None, Some(own)) => own.clone(),
+        let pds_url = match (named, &session.pds_url) {
+            (None, Some(own)) if is_host(own) => own.clone(),
             _ => asked.to_owned(),
         };
         self.keep_bluesky(input, session, pds_url).await
@@ -101,16 +109,14 @@ impl Accounts {
         session: Session,
         pds_url: String,
     ) -> Result<Connected, Fault> {
-        let profile = self.profile(input.profile).await?;
         let draft = AccountDraft {
             platform: Platform::Bluesky,
             platform_account_id: session.did.clone(),
             display_name: Some(session.handle.clone()),
             settings: json!({ "pdsUrl": pds_url, "handle": session.handle }).to_string(),
             token_expires_at: session.access_expires_at,
-            profile,
         };
-        let credential = BlueskyCredential {
+        let credential = Credential::Bluesky(BlueskyCredential {
             identifier: input.identifier,
             app_password: input.app_password,
             did: session.did.clone(),
@@ -118,8 +124,8 @@ impl Accounts {
             access_jwt: session.access_jwt.clone(),
             refresh_jwt: session.refresh_jwt.clone(),
             access_expires_at: session.access_expires_at,
-        };
-        self.upsert(draft, Some(&credential.to_text())).await
+        });
+        self.upsert(draft, input.profile, Some(&credential.to_text())).await
     }
 
     /// Connects an account of our own sandbox.
@@ -138,16 +144,14 @@ impl Accounts {
                 .on(Platform::Sandbox)
                 .remedy("Use 1 to 64 letters, digits, dots, hyphens or underscores."));
         }
-        let profile = self.profile(profile).await?;
         let draft = AccountDraft {
             platform: Platform::Sandbox,
             display_name: Some(name.clone()),
             platform_account_id: name,
             settings: "{}".to_owned(),
             token_expires_at: None,
-            profile,
         };
-        self.upsert(draft, None).await
+        self.upsert(draft, profile, None).await
     }
 
     /// Removes an account; false when there is none.
@@ -183,79 +187,90 @@ impl Accounts {
     /// # Errors
     /// When it cannot be stored.
     pub async fn default_profile(&self) -> Result<ProfileId, Fault> {
-        let (from, to) = (ProfileId::from_raw(0), ProfileId::from_raw(u128::MAX));
-        let found = self
-            .options
-            .store
-            .scan(&Key::Profile(from), &Key::Profile(to), Order::Ascending, ACCOUNTS_MAX)
-            .map_err(|problem| unreadable(&problem))?;
-        let default = found.iter().find_map(|(_, record)| match record {
-            Record::Profile(profile) if profile.slug == "default" => Some(profile.id),
-            _ => None,
-        });
-        if let Some(id) = default {
-            return Ok(id);
+        let _one = self.connecting.lock().await;
+        Ok(self.find_or_make_default().await?.id)
+    }
+
+    /// For whoever holds `connecting`: two must not make it at once.
+    async fn find_or_make_default(&self) -> Result<Profile, Fault> {
+        if let Some(known) = self.profiles()?.into_iter().find(Profile::is_default) {
+            return Ok(known);
         }
         let now = (self.options.now)();
         let id = ProfileId::v7(now, (self.options.dice)());
         let profile = Profile {
             id,
             name: "Default".to_owned(),
-            slug: "default".to_owned(),
+            slug: Profile::DEFAULT_SLUG.to_owned(),
             created_at: now,
             updated_at: now,
         };
-        self.write(vec![Write::Put(Key::Profile(id), Record::Profile(profile))]).await?;
-        Ok(id)
+        self.write(vec![Write::Put(Key::Profile(id), Record::Profile(profile.clone()))]).await?;
+        Ok(profile)
     }
 
-    async fn profile(&self, named: Option<ProfileId>) -> Result<ProfileId, Fault> {
-        let Some(id) = named else { return self.default_profile().await };
-        match self.options.store.get(&Key::Profile(id)) {
-            Ok(Some(_)) => Ok(id),
-            Ok(None) => Err(Fault::new(Code::NotFound, "there is no such profile")
-                .rule("profile.unknown")
-                .remedy("Leave profileId out to use the default profile.")),
-            Err(problem) => Err(unreadable(&problem)),
-        }
-    }
-
-    async fn upsert(
+    /// Makes an account or renews the one that is there. Whoever connects the same account at the
+    /// same time waits, and then finds it.
+    pub(super) async fn upsert(
         &self,
         draft: AccountDraft,
+        profile: Option<ProfileId>,
         credential: Option<&Secret>,
     ) -> Result<Connected, Fault> {
+        let _one = self.connecting.lock().await;
+        for _ in 0..UPSERT_ATTEMPTS {
+            let profile = match profile {
+                Some(id) => self.get_profile(id)?,
+                None => self.find_or_make_default().await?,
+            };
+            let (expect, writes, connected) = self.plan_upsert(&draft, profile, credential)?;
+            match self.options.engine.write(expect, writes).await {
+                Ok(()) => return Ok(connected),
+                Err(WriteError::Raced) => {}
+                Err(WriteError::Engine(problem)) => return Err(busy(&problem)),
+            }
+        }
+        Err(unreadable(&WriteError::Raced))
+    }
+
+    fn plan_upsert(
+        &self,
+        draft: &AccountDraft,
+        profile: Profile,
+        credential: Option<&Secret>,
+    ) -> Result<(Expected, Vec<Write>, Connected), Fault> {
         let now = (self.options.now)();
         let known = self.list(None)?.into_iter().find(|account| {
             account.platform == draft.platform
                 && account.platform_account_id == draft.platform_account_id
         });
-        let created = known.is_none();
-        let account = match known {
+        let account = match &known {
             Some(old) => Account {
-                settings: draft.settings,
+                settings: draft.settings.clone(),
                 token_expires_at: draft.token_expires_at,
                 updated_at: now,
-                ..old
+                ..old.clone()
             },
-            None => draft.into_account(AccountId::v7(now, (self.options.dice)()), now),
+            None => draft.account(AccountId::v7(now, (self.options.dice)()), profile.id, now),
         };
+        let created = known.is_none();
         let key = Key::Account(account.id);
+        let mut expect = vec![
+            (Key::Profile(profile.id), Some(Record::Profile(profile))),
+            (key, known.map(Record::Account)),
+        ];
         let mut writes = vec![Write::Put(key, Record::Account(account.clone()))];
         if let Some(text) = credential {
-            let key = Key::Credential(account.id);
-            let version = match self.options.store.get(&key) {
-                Ok(Some(Record::Credential(old))) => old.version + 1,
-                Ok(_) => 1,
-                Err(problem) => return Err(unreadable(&problem)),
-            };
+            let old = self.credential_record(account.id)?;
+            let version = old.as_ref().map_or(0, |old| old.version) + 1;
             let sealed = self.options.seal.seal(account.id.raw(), text);
             let sealed = sealed.map_err(|problem| unreadable(&problem))?;
-            let record = Record::Credential(CredentialRecord { sealed, version });
-            writes.push(Write::Put(key, record));
+            let key = Key::Credential(account.id);
+            expect.push((key, old.map(Record::Credential)));
+            let record = CredentialRecord { sealed, version };
+            writes.push(Write::Put(key, Record::Credential(record)));
         }
-        self.write(writes).await?;
-        Ok(Connected { account, created })
+        Ok((expect, writes, Connected { account, created }))
     }
 
     pub(super) async fn write(&self, writes: Vec<Write>) -> Result<(), Fault> {
@@ -266,24 +281,27 @@ impl Accounts {
     }
 }
 
-struct AccountDraft {
-    platform: Platform,
-    platform_account_id: String,
-    display_name: Option<String>,
-    settings: String,
-    token_expires_at: Option<Timestamp>,
-    profile: ProfileId,
+/// What must hold for an account to be written.
+type Expected = Vec<(Key, Option<Record>)>;
+
+/// An account that has no id yet.
+pub(super) struct AccountDraft {
+    pub platform: Platform,
+    pub platform_account_id: String,
+    pub display_name: Option<String>,
+    pub settings: String,
+    pub token_expires_at: Option<Timestamp>,
 }
 
 impl AccountDraft {
-    fn into_account(self, id: AccountId, now: Timestamp) -> Account {
+    fn account(&self, id: AccountId, profile: ProfileId, now: Timestamp) -> Account {
         Account {
             id,
-            profile: self.profile,
+            profile,
             platform: self.platform,
-            platform_account_id: self.platform_account_id,
-            display_name: self.display_name,
-            settings: self.settings,
+            platform_account_id: self.platform_account_id.clone(),
+            display_name: self.display_name.clone(),
+            settings: self.settings.clone(),
             token_expires_at: self.token_expires_at,
             created_at: now,
             updated_at: now,
@@ -291,7 +309,19 @@ impl AccountDraft {
     }
 }
 
-fn busy(problem: &EngineError) -> Fault {
+/// Whether it is the address of a host: what else may stand in a URL would end up in each request,
+/// or in what is shown of the account.
+fn is_host(text: &str) -> bool {
+    url::Url::parse(text).is_ok_and(|url| {
+        matches!(url.scheme(), "http" | "https")
+            && url.username().is_empty()
+            && url.password().is_none()
+            && url.query().is_none()
+            && url.fragment().is_none()
+    })
+}
+
+pub(super) fn busy(problem: &EngineError) -> Fault {
     Fault::new(Code::InternalError, format!("the server cannot take this now: {problem}"))
         .rule("server.busy")
         .remedy("Try again in a second.")

@@ -8,11 +8,14 @@
 mod seal;
 mod credential;
 mod connect;
+mod oauth;
 mod access;
+mod renew;
 mod keys;
 mod profiles;
 
 pub use access::{AccessError, Accounts, AccountsOptions};
 pub use connect::{ConnectBluesky, Connected};
 pub use keys::Minted;
+pub use oauth::{CompleteOauth, RedeemFault, State, StateFault};
 pub use seal::{Seal, SealError};

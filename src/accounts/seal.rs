@@ -1,4 +1,4 @@
-//! Encryption at rest: AES-256-GCM under one key of this server.
+//! Encryption at rest: AES-256-GCM under one key of this server, from which other keys derive.
 
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -6,6 +6,7 @@ use std::path::Path;
 
 use base64::Engine as _;
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use ring::{hkdf, hmac};
 
 use crate::model::{Dice, Secret};
 
@@ -36,6 +37,8 @@ pub enum SealError {
 /// The key that seals.
 pub struct Seal {
     key: LessSafeKey,
+    /// Keys for other ends are made of this, one a label, so that none can stand in for another.
+    root: hkdf::Prk,
     dice: Dice,
 }
 
@@ -57,7 +60,15 @@ impl Seal {
             None => from_file(file, &dice)?,
         };
         let key = UnboundKey::new(&AES_256_GCM, &bytes).map_err(|_| SealError::Key)?;
-        Ok(Self { key: LessSafeKey::new(key), dice })
+        let root = hkdf::Salt::new(hkdf::HKDF_SHA256, &[]).extract(&bytes);
+        Ok(Self { key: LessSafeKey::new(key), root, dice })
+    }
+
+    /// The key that signs what carries this label.
+    pub fn signing_key(&self, label: &str) -> hmac::Key {
+        let info = [label.as_bytes()];
+        let made = self.root.expand(&info, hmac::HMAC_SHA256);
+        made.expect("a key of one hash is never too long").into()
     }
 
     /// Seals a text for one owner, such as an account, by the raw form of its id. The owner is part
@@ -141,6 +152,21 @@ mod tests {
     use std::sync::atomic::{AtomicU64, Ordering};
 
     #[test]
+    fn derived_keys_follow_from_the_secret_and_the_label_alone() {
+        let dice: Dice = Arc::new(|| 7);
+        let nowhere = Path::new("/nonexistent");
+        let seal = |hex: &str| Seal::open(Some(&hex.repeat(32)), nowhere, Arc::clone(&dice));
+        let tag = |hex: &str, label: &str| {
+            let key = seal(hex).expect("hex").signing_key(label);
+            hmac::sign(&key, b"text").as_ref().to_vec()
+        };
+        let media = tag("ab", "media");
+        assert_eq!(media, tag("ab", "media"));
+        assert_ne!(media, tag("ab", "other"));
+        assert_ne!(media, tag("cd", "media"));
+    }
+
+    #[test]
     fn what_is_sealed_opens_for_its_account_and_key_alone() {
         let folder = tempfile::tempdir().expect("a folder");
         let count = AtomicU64::new(1);
@@ -164,6 +190,11 @@ mod tests {
         let other = Seal::open(Some(&hex), &file, Arc::clone(&dice)).expect("hex");
         assert!(other.open_sealed(me, &sealed).is_err());
         assert!(matches!(Seal::open(Some("short"), &file, dice), Err(SealError::Key)));
+        let signed =
+            |seal: &Seal, label| hmac::sign(&seal.signing_key(label), b"x").as_ref().to_vec();
+        assert_eq!(signed(&seal, "a"), signed(&again, "a"));
+        assert_ne!(signed(&seal, "a"), signed(&seal, "b"));
+        assert_ne!(signed(&seal, "a"), signed(&other, "a"));
         let mode = std::os::unix::fs::PermissionsExt::mode(
             &std::fs::metadata(&file).expect("it is there").permissions(),
         );

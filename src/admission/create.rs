@@ -12,6 +12,7 @@ use super::flights::Flights;
 use super::resolve::{self, Resolved};
 use crate::accounts::Seal;
 use crate::engine::{Handle, NewTarget, Submission};
+use crate::media::MediaLinks;
 use crate::model::{
     Account, AccountId, Code, Content, ContentIx, Digest, Fault, MediaItem, MediaSource, Now,
     ProfileId, RequestId, SCHEDULE_LEAD_MAX, SCHEDULE_LEAD_MIN, SendOutcome, Timestamp,
@@ -40,6 +41,8 @@ pub struct AdmissionOptions {
     pub seal: Arc<Seal>,
     /// Where error pages are.
     pub links: Links,
+    /// Makes addresses of uploads.
+    pub media_links: MediaLinks,
     /// The clock.
     pub now: Now,
 }

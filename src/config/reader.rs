@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::ConfigError;
+use crate::model::Secret;
 
 /// What every variable of ours begins with.
 const ENV_PREFIX: &str = "FANFARE_";
@@ -18,7 +19,7 @@ pub(super) struct Reader {
     file: BTreeMap<String, toml::Value>,
     env: BTreeMap<String, String>,
     flags: BTreeMap<String, String>,
-    known: Vec<&'static str>,
+    known: Vec<String>,
 }
 
 /// A value as it was found.
@@ -58,7 +59,7 @@ impl Reader {
     /// A whole number within a range.
     pub(super) fn number(
         &mut self,
-        key: &'static str,
+        key: &str,
         default: u64,
         range: std::ops::RangeInclusive<u64>,
     ) -> Result<u64, ConfigError> {
@@ -81,7 +82,7 @@ impl Reader {
     }
 
     /// True or false.
-    pub(super) fn switch(&mut self, key: &'static str, default: bool) -> Result<bool, ConfigError> {
+    pub(super) fn switch(&mut self, key: &str, default: bool) -> Result<bool, ConfigError> {
         let read = self.read(key, default, "true or false", |found| match found {
             Found::Typed(value) => value.as_bool(),
             Found::Text(text) => text.parse().ok(),
@@ -92,7 +93,7 @@ impl Reader {
     /// Any text that `parse` takes; `expected` says what that is.
     pub(super) fn text<T>(
         &mut self,
-        key: &'static str,
+        key: &str,
         default: T,
         expected: &str,
         parse: impl Fn(&str) -> Option<T>,
@@ -104,10 +105,21 @@ impl Reader {
         Ok(read?.0)
     }
 
+    /// A secret text. What is wrong with it is said without it.
+    pub(super) fn secret(&mut self, key: &str) -> Result<Secret, ConfigError> {
+        let parse = |text: &str| Some(Secret::new(text));
+        self.text(key, Secret::new(""), "a text in quotes", parse).map_err(|error| match error {
+            ConfigError::Wrong { key, source_name, expected, .. } => {
+                ConfigError::Wrong { key, source_name, value: "(not shown)".to_owned(), expected }
+            }
+            other => other,
+        })
+    }
+
     /// A path; relative ones are relative to the working folder.
     pub(super) fn path(
         &mut self,
-        key: &'static str,
+        key: &str,
         default: Option<&str>,
     ) -> Result<Option<PathBuf>, ConfigError> {
         self.text(key, default.map(PathBuf::from), "a path in quotes", |text| {
@@ -116,14 +128,14 @@ impl Reader {
     }
 
     /// Refuses what nobody asked for, with the nearest key that exists.
-    pub(super) fn finish(self) -> Result<Vec<&'static str>, ConfigError> {
+    pub(super) fn finish(self) -> Result<Vec<String>, ConfigError> {
         let unknown = |key: &str, source: &str, nearest: Option<String>| ConfigError::Unknown {
             key: key.to_owned(),
             source_name: source.to_owned(),
             nearest,
         };
         if let Some(key) = self.flags.keys().next() {
-            return Err(unknown(key, "flags", nearest(key, self.known.iter().copied())));
+            return Err(unknown(key, "flags", nearest(key, self.known.iter().map(String::as_str))));
         }
         if let Some(name) = self.env.keys().next() {
             let names: Vec<_> = self.known.iter().map(|key| env_name(key)).collect();
@@ -131,7 +143,7 @@ impl Reader {
             return Err(unknown(name, "environment", near));
         }
         if let Some(key) = self.file.keys().next() {
-            let near = nearest(key, self.known.iter().copied());
+            let near = nearest(key, self.known.iter().map(String::as_str));
             return Err(unknown(key, &self.file_name, near));
         }
         Ok(self.known)
@@ -139,12 +151,12 @@ impl Reader {
 
     fn read<T>(
         &mut self,
-        key: &'static str,
+        key: &str,
         default: T,
         expected: &str,
         parse: impl Fn(&Found) -> Option<T>,
     ) -> Result<(T, String), ConfigError> {
-        self.known.push(key);
+        self.known.push(key.to_owned());
         let variable = env_name(key);
         // All three are taken out, so that one overridden is not reported as unknown.
         let (flag, env) = (self.flags.remove(key), self.env.remove(&variable));

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::snapshot;
 use crate::accounts::{AccessError, Accounts};
@@ -67,21 +68,29 @@ impl Courier {
         Self { options }
     }
 
-    /// What the engine calls. A panic in a codec is reported as what it leaves: doubt.
+    /// What the engine calls. A panic in a codec is reported as what it leaves: doubt, once
+    /// anything may have been sent; before that, nothing but another try.
     pub fn into_carry(self) -> Carry {
         Arc::new(move |call: Call| {
             let courier = self.clone();
             Box::pin(async move {
-                let work = tokio::spawn(async move { courier.carry(call).await });
+                let sending = Arc::new(AtomicBool::new(false));
+                let marker = Arc::clone(&sending);
+                let work = tokio::spawn(async move { courier.carry(call, &marker).await });
                 work.await.unwrap_or_else(|problem| {
                     tracing::error!(%problem, "an attempt broke off");
-                    Report { verdict: Verdict::Unknown { fault: broke_off() }, exchange: None }
+                    let verdict = if sending.load(Ordering::Acquire) {
+                        Verdict::Unknown { fault: broke_off(SendOutcome::Unknown) }
+                    } else {
+                        Verdict::Retry { fault: broke_off(SendOutcome::NotSent), after: None }
+                    };
+                    Report { verdict, exchange: None }
                 })
             })
         })
     }
 
-    async fn carry(&self, call: Call) -> Report {
+    async fn carry(&self, call: Call, sending: &AtomicBool) -> Report {
         let Some(job) = self.job(&call) else {
             return Report { verdict: Verdict::Refuse { fault: nowhere() }, exchange: None };
         };
@@ -120,6 +129,7 @@ impl Courier {
                 (self.snapshot(item, timeout).await, None)
             }
             Prepared::Request(request) => {
+                sending.store(true, Ordering::Release);
                 let answer = self.send(&request, &cx, timeout).await;
                 (answer, Some(request))
             }
@@ -240,11 +250,11 @@ fn exchange(request: &Request, answer: &Answer, took: Millis) -> Exchange {
     }
 }
 
-fn broke_off() -> Fault {
+fn broke_off(outcome: SendOutcome) -> Fault {
     Fault::new(Code::InternalError, "a mistake in this server broke the attempt off")
         .rule("server.attempt")
         .remedy("Look at the account before publishing again; the log has the reason.")
-        .outcome(SendOutcome::Unknown)
+        .outcome(outcome)
 }
 
 fn too_slow(target: &Target) -> Fault {

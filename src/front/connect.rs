@@ -6,7 +6,7 @@ use super::reply::{self, Answer};
 use crate::accounts::{Accounts, ConnectBluesky, Connected};
 use crate::admission::Caller;
 use crate::model::{Code, Fault, Platform, ProfileId, Secret};
-use crate::wire;
+use crate::wire::{self, Reply};
 
 /// `POST /v1/accounts/connect/:platform`: what the platform asks for.
 ///
@@ -28,7 +28,7 @@ pub async fn complete(
     caller: &Caller,
     name: &str,
     body: &[u8],
-) -> Result<Answer, Fault> {
+) -> Result<Reply, Fault> {
     let platform = platform(name)?;
     let fields = Fields::parse(body)?;
     let profile = fields.profile(caller)?;
@@ -55,7 +55,7 @@ pub async fn complete(
         | Platform::Twitter => return Err(not_enabled(platform)),
     };
     let Connected { account, created } = connected;
-    Ok(reply::json(if created { 201 } else { 200 }, wire::account_body(&account)))
+    Ok(Reply { status: if created { 201 } else { 200 }, body: wire::account_body(&account) })
 }
 
 fn platform(name: &str) -> Result<Platform, Fault> {

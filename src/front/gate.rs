@@ -13,6 +13,7 @@ use hyper::header;
 use super::body::RequestBody;
 use super::drain::Drain;
 use super::mcp::Mcp;
+use super::media_door::MediaDoor;
 use super::openapi::Description;
 use super::pages;
 use super::ready::Ready;
@@ -47,6 +48,8 @@ pub struct Gate {
     pub engine: engine::Handle,
     /// The platform's side of the sandbox, where it is enabled.
     pub sandbox: Option<Arc<SandboxDoor>>,
+    /// Uploads, for whoever has an address of one.
+    pub files: MediaDoor,
     /// Whether the server would do what it promises.
     pub ready: Arc<Ready>,
     /// Answers what needs an API key.
@@ -105,18 +108,17 @@ impl Gate {
                 let page = pages::rehearsed(platform);
                 Ok(page.unwrap_or_else(|| self.nowhere(&method, &path, &id)))
             }
+            Route::MediaFile(name) => {
+                let (query, now) = (request.uri().query(), (self.words.now)());
+                let answer = self.files.file(name, query, request.headers(), now).await;
+                Ok(answer.unwrap_or_else(|fault| self.words.refuse(&fault, &id)))
+            }
             Route::Index => Ok(pages::index(&self.words.links)),
             it @ (Route::ErrorIndex
             | Route::ErrorPage(_)
             | Route::RuleIndex
             | Route::RulePage(_)) => {
-                let (links, form) = (&self.words.links, Form::asked(request.headers()));
-                let page = match it {
-                    Route::ErrorIndex => Some(rules::code_index(links, form)),
-                    Route::ErrorPage(code) => rules::code_page(links, form, code),
-                    Route::RulePage(rule) => rules::rule_page(links, form, rule),
-                    _ => Some(rules::rule_index(links, form)),
-                };
+                let page = self.page(it, Form::asked(request.headers()));
                 Ok(page.unwrap_or_else(|| self.nowhere(&method, &path, &id)))
             }
             Route::Nowhere => Ok(self.nowhere(&method, &path, &id)),
@@ -141,6 +143,7 @@ impl Gate {
             | Route::Profiles(_)
             | Route::Keys(_)
             | Route::Hooks(_)
+            | Route::Media(_)
             | Route::Events
             | Route::PlatformVersions
             | Route::ListAccounts
@@ -153,6 +156,18 @@ impl Gate {
                 Some(_pass) => (self.api)(Inbound { id, request }).await,
                 None => self.words.refuse(&reply::stopping(), &id),
             }),
+        }
+    }
+
+    /// A page about errors, if the route leads to one.
+    fn page(&self, route: Route<'_>, form: Form) -> Option<Answer> {
+        let links = &self.words.links;
+        match route {
+            Route::ErrorIndex => Some(rules::code_index(links, form)),
+            Route::ErrorPage(code) => rules::code_page(links, form, code),
+            Route::RuleIndex => Some(rules::rule_index(links, form)),
+            Route::RulePage(rule) => rules::rule_page(links, form, rule),
+            _ => None,
         }
     }
 

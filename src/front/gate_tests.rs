@@ -11,14 +11,29 @@ use super::drain::Drain;
 use super::gate::{Api, Gate};
 use super::house::{House, has, limits, ready, rest};
 use super::mcp::Mcp;
+use super::media_door::MediaDoor;
 use super::openapi::Description;
 use super::reply::{self, Words};
 use super::sandbox::{Landings, SandboxDoor};
 use crate::engine::{self, Health, Input};
+use crate::media::{Media, MediaLinks};
 use crate::model::{Millis, Now, Secret, Timestamp};
+use crate::store::Memory;
 
 fn now() -> Now {
     Arc::new(|| Timestamp::from_millis(1_700_000_000_000))
+}
+
+/// A door behind which there is no file.
+fn no_files() -> MediaDoor {
+    let folder = tempfile::tempdir().expect("a folder");
+    let media = Media::open(folder.path().join("media"), Arc::new(|| 1)).expect("it opens");
+    let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, &[1; 32]);
+    MediaDoor {
+        links: MediaLinks::new(key, "http://localhost".to_owned()),
+        media: Arc::new(media),
+        store: Arc::new(Memory::new()),
+    }
 }
 
 /// A gate whose API panics, and whose engine answers each question about its health with `health`.
@@ -51,7 +66,8 @@ fn open(
     let bodies = Bodies::new(1 << 20, 1 << 20, Millis(60_000));
     let mcp = Mcp::new(Arc::clone(&words), bodies, Arc::clone(&api), &description);
     let ready = ready(&engine);
-    Gate { words, engine, sandbox, ready, api, mcp, description, drain: Arc::default() }
+    let (files, drain) = (no_files(), Arc::default());
+    Gate { words, engine, sandbox, files, ready, api, mcp, description, drain }
 }
 
 fn sandbox(dir: &std::path::Path) -> House {

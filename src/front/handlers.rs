@@ -18,7 +18,7 @@ use super::reply::{self, Answer, Words};
 use super::route::{ProfileRoute, Route, route};
 use super::sandbox::SandboxDoor;
 use super::timeline;
-use super::{hooks, pages, people};
+use super::{hooks, media, pages, people};
 use crate::accounts::Accounts;
 use crate::admission::{self, Admission, Caller, Served};
 use crate::engine::Records;
@@ -144,6 +144,7 @@ impl Handlers {
             Route::Profiles(route) => people::profiles(self, asked, route).await,
             Route::Keys(route) => people::keys(self, asked, route).await,
             Route::Hooks(route) => hooks::hooks(self, asked, route).await,
+            Route::Media(route) => media::media(self, asked, route).await,
             Route::Events => hooks::events(self, &asked).await,
             Route::PlatformVersions => Ok(pages::platform_versions((self.words.now)())),
             Route::ListAccounts => {
@@ -157,10 +158,7 @@ impl Handlers {
             }
             Route::RemoveAccount(id) => self.remove_account(asked, id).await,
             Route::DescribeConnect(platform) => connect::describe(&self.accounts, platform),
-            Route::CompleteConnect(platform) => {
-                let held = self.body(asked.request).await?;
-                connect::complete(&self.accounts, &asked.caller, platform, &held.bytes).await
-            }
+            Route::CompleteConnect(platform) => self.complete_connect(asked, platform).await,
             Route::Timeline => {
                 let query = asked.request.uri().query().map(str::to_owned);
                 timeline::page(self.sandbox.as_deref(), query.as_deref()).await
@@ -171,6 +169,7 @@ impl Handlers {
             | Route::Live
             | Route::Ready
             | Route::Preflight
+            | Route::MediaFile(_)
             | Route::Rehearsed(_)
             | Route::Index
             | Route::OpenApi
@@ -277,7 +276,7 @@ impl Handlers {
         self.admission.durable().await
     }
 
-    fn served(&self, served: Served, id: &RequestId) -> Answer {
+    pub(super) fn served(&self, served: Served, id: &RequestId) -> Answer {
         let mut answer = match &served.fault {
             // A fault that was kept is answered with the kept bytes, not rendered anew.
             Some(fault) if !served.replayed && served.claim_key.is_none() => {
@@ -292,6 +291,14 @@ impl Handlers {
             reply::mark_kept(&mut answer, key, served.replayed);
         }
         answer
+    }
+
+    async fn complete_connect(&self, asked: Asked, platform: &str) -> Result<Answer, Fault> {
+        let path = format!("/v1/accounts/connect/{platform}/complete");
+        let caller = asked.caller.clone();
+        let work =
+            async |body: Bytes| connect::complete(&self.accounts, &caller, platform, &body).await;
+        self.kept(asked, ("POST", &path), work).await
     }
 
     async fn remove_account(&self, asked: Asked, id: &str) -> Result<Answer, Fault> {
@@ -348,6 +355,8 @@ pub(super) fn scope(route: Route<'_>) -> Option<Scope> {
         Route::ListAccounts
         | Route::ReadAccount(_)
         | Route::Profiles(ProfileRoute::List | ProfileRoute::Read(_))
+        | Route::Media(_)
+        | Route::MediaFile(_)
         | Route::PlatformVersions
         | Route::Live
         | Route::Ready
@@ -369,7 +378,7 @@ pub(super) fn scope(route: Route<'_>) -> Option<Scope> {
 }
 
 /// The key as text. Header values may hold Latin-1, so each byte is one character of it.
-fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Fault> {
+pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Fault> {
     let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
     match std::str::from_utf8(value.as_bytes()) {
         Ok("") => Ok(None),

@@ -23,6 +23,10 @@ pub enum Route<'a> {
     Keys(KeyRoute<'a>),
     /// `/v1/webhook-endpoints`
     Hooks(HookRoute<'a>),
+    /// `/v1/media`
+    Media(MediaRoute<'a>),
+    /// `GET /media/:name`: where the address of an upload leads
+    MediaFile(&'a str),
     /// `GET /v1/events`
     Events,
     /// `GET /v1/platform-versions`
@@ -124,6 +128,19 @@ pub enum HookRoute<'a> {
     Deliveries(&'a str),
 }
 
+/// A request about uploads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MediaRoute<'a> {
+    /// `POST /v1/media`
+    Upload,
+    /// `GET /v1/media`
+    List,
+    /// `GET /v1/media/:id`
+    Read(&'a str),
+    /// `DELETE /v1/media/:id`
+    Remove(&'a str),
+}
+
 /// The route of a request. Paths are taken as they are: no trailing slash, no decoding.
 pub fn route<'a>(method: &str, path: &'a str) -> Route<'a> {
     let mut parts = [""; 6];
@@ -158,6 +175,8 @@ pub fn route<'a>(method: &str, path: &'a str) -> Route<'a> {
         (method, ["v1", "profiles", rest @ ..]) => profiles(method, rest),
         (method, ["v1", "api-keys", rest @ ..]) => keys(method, rest),
         (method, ["v1", "webhook-endpoints", rest @ ..]) => hooks(method, rest),
+        (method, ["v1", "media", rest @ ..]) => media(method, rest),
+        ("GET" | "HEAD", ["media", name]) if !name.is_empty() => Route::MediaFile(name),
         ("GET", ["v1", "events"]) => Route::Events,
         ("GET", ["v1", "platform-versions"]) => Route::PlatformVersions,
         ("GET", ["v1", "sandbox", "timeline"]) => Route::Timeline,
@@ -217,6 +236,16 @@ fn hooks<'a>(method: &str, rest: &[&'a str]) -> Route<'a> {
     })
 }
 
+fn media<'a>(method: &str, rest: &[&'a str]) -> Route<'a> {
+    Route::Media(match (method, rest) {
+        ("POST", []) => MediaRoute::Upload,
+        ("GET", []) => MediaRoute::List,
+        ("GET", [id]) if !id.is_empty() => MediaRoute::Read(id),
+        ("DELETE", [id]) if !id.is_empty() => MediaRoute::Remove(id),
+        _ => return Route::Nowhere,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -267,6 +296,12 @@ mod tests {
         check("GET /livez", Route::Live);
         check("GET /readyz", Route::Ready);
         check("GET /sandbox/bluesky/sandbox_1", Route::Rehearsed("bluesky"));
+        check("POST /v1/media", Route::Media(MediaRoute::Upload));
+        check("GET /v1/media", Route::Media(MediaRoute::List));
+        check("GET /v1/media/med_1", Route::Media(MediaRoute::Read("med_1")));
+        check("DELETE /v1/media/med_1", Route::Media(MediaRoute::Remove("med_1")));
+        check("GET /media/med_1.png", Route::MediaFile("med_1.png"));
+        check("HEAD /media/med_1.png", Route::MediaFile("med_1.png"));
         check("GET /health", Route::Health);
         check("HEAD /health", Route::Health);
         check("GET /", Route::Index);
@@ -303,6 +338,11 @@ mod tests {
             "GET /v1//posts",
             "GET //v1/posts",
             "GET /v2/posts",
+            "PATCH /v1/media/med_1",
+            "GET /v1/media/",
+            "GET /media/",
+            "GET /media/../secret-key",
+            "POST /media/med_1.png",
             "GET /oauth2/authorize",
             "POST /accounts/connect/bluesky",
             "GET /health/",

@@ -111,7 +111,7 @@ pub struct Request {
     pub method: &'static str,
     /// The whole URL.
     pub url: String,
-    /// Headers in order, but for `Authorization`.
+    /// Headers in order, but for the account's token.
     pub headers: Vec<(&'static str, String)>,
     /// Whether to send `Authorization: Bearer` with the account's token.
     pub bearer: bool,

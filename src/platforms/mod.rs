@@ -14,6 +14,7 @@ mod rehearsal;
 mod versions;
 pub mod sandbox;
 pub mod bluesky;
+pub mod oauth;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -205,6 +205,9 @@ impl Upstream {
             .map_err(|e| format!("the method is not sound: {e}"))?;
         let mut building = client.request(method, url).timeout(timeout.as_duration());
         for (name, value) in &request.headers {
+            let mut value = HeaderValue::from_str(value)
+                .map_err(|_| format!("the header {name} is not sound"))?;
+            value.set_sensitive(*name == "authorization");
             building = building.header(*name, value);
         }
         if request.bearer {

@@ -22,6 +22,7 @@ mod options;
 mod patch;
 mod retry;
 mod list;
+mod upload;
 mod person;
 mod webhook;
 mod events;
@@ -46,6 +47,7 @@ pub use person::{
 pub use post::{cancel_body, post_body, post_status, post_value, retry_body};
 pub use retry::{RetryRequest, parse_retry};
 pub use target::TargetRequest;
+pub use upload::{UploadPlace, UploadQuery, parse_uploads, upload_reply, uploads_reply};
 pub use validate::{Checked, validate_reply};
 pub use webhook::{
     EndpointPatch, EndpointRequest, RedeliverRequest, TestRequest, deliveries_body, endpoint_reply,

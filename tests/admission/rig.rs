@@ -9,6 +9,7 @@ use bytes::Bytes;
 use fanfare::accounts::Seal;
 use fanfare::admission::{Admission, AdmissionOptions, Caller, Served};
 use fanfare::engine::{self, Clocks, Core, Handle, Options, Report};
+use fanfare::media::MediaLinks;
 use fanfare::model::{
     Account, AccountId, ApiKey, Digest, KeyId, KeyPrefix, Millis, Output, Platform, ProfileId,
     Receipt, RequestId, Timestamp, Verdict,
@@ -52,7 +53,9 @@ impl Rig {
         let secret = "ab".repeat(32);
         let seal = Seal::open(Some(&secret), std::path::Path::new("unused"), Arc::new(|| 1));
         let seal = seal.expect("a sound key");
+        let media_links = MediaLinks::new(seal.signing_key("media links"), links.base.clone());
         let admission = Admission::new(AdmissionOptions {
+            media_links,
             store: shared,
             engine: engine.clone(),
             catalog,

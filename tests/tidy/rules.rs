@@ -8,8 +8,17 @@ use fanfare::model::{NoticeKind, Platform};
 
 use crate::source::{Source, tree};
 
-/// Files whose words with dots are no rules: settings, records, and the table itself.
-const ELSEWHERE: &[&str] = &["src/config", "src/store/", "src/front/rules/", "src/front/openapi/"];
+/// Files whose words with dots are no rules: settings, records, scopes, and the table itself.
+const ELSEWHERE: &[&str] = &[
+    "src/config",
+    "src/store/",
+    "src/platforms/oauth/provider.rs",
+    "src/front/rules/",
+    "src/front/openapi/",
+];
+
+/// Files that put each platform's name before the rules in them.
+const FOR_EACH_PLATFORM: &[&str] = &["src/platforms/oauth/answers.rs"];
 
 /// Words that look like rules and are none: files, methods of a protocol, settings in a message,
 /// codes of remarks, a handle as an example, members in a message.
@@ -94,6 +103,8 @@ fn named(sources: &[Source]) -> BTreeSet<String> {
                 if name != "toml" && (is_dotted(name) || is_dotted(&format!("a.{name}"))) {
                     found.extend(Platform::ALL.iter().map(|platform| format!("{platform}.{name}")));
                 }
+            } else if FOR_EACH_PLATFORM.contains(&source.path.as_str()) && is_dotted(text) {
+                found.extend(Platform::ALL.iter().map(|platform| format!("{platform}.{text}")));
             } else if is_dotted(text) && NoticeKind::of(text).is_none() && !NO_RULES.contains(&text)
             {
                 found.insert(match platform {

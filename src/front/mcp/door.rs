@@ -8,7 +8,9 @@ use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Request};
 use serde_json::{Map, Value, json};
 
-use super::message::{self, INVALID_PARAMS, METHOD_NOT_FOUND, Message, REFUSED, RpcError};
+use super::message::{
+    self, INTERNAL_ERROR, INVALID_PARAMS, METHOD_NOT_FOUND, Message, REFUSED, RpcError,
+};
 use super::tool::{Tool, tools};
 use crate::front::body::{Bodies, whole};
 use crate::front::gate::{Api, Inbound};
@@ -145,8 +147,10 @@ impl Mcp {
         };
         let answer = (self.api)(Inbound { id: id.clone(), request }).await;
         let status = answer.status();
-        let Ok(body) = answer.into_body().collect().await.map(http_body_util::Collected::to_bytes);
-        Ok(said(outcome(status.as_u16(), status.is_success(), &body), false))
+        let body = answer.into_body().collect().await.map_err(|problem| {
+            RpcError::new(INTERNAL_ERROR, format!("The answer cannot be read: {problem}."))
+        })?;
+        Ok(said(outcome(status.as_u16(), status.is_success(), &body.to_bytes()), false))
     }
 
     /// The request that a call stands for, as its caller would have made it.

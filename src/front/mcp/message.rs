@@ -10,6 +10,8 @@ pub(super) const INVALID_REQUEST: i32 = -32_600;
 pub(super) const METHOD_NOT_FOUND: i32 = -32_601;
 /// The parameters do not hold.
 pub(super) const INVALID_PARAMS: i32 = -32_602;
+/// This server could not do it.
+pub(super) const INTERNAL_ERROR: i32 = -32_603;
 /// What HTTP refuses before there is a message; the SDKs use the same number.
 pub(super) const REFUSED: i32 = -32_000;
 

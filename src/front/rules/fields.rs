@@ -185,8 +185,8 @@ pub(super) const RULES: &[Rule] = &[
         .max(SEARCH_CHARS_MAX, "characters"),
     Rule::field(
         "limit",
-        "The size of a page is no whole number from 1 on, or too large. The sandbox's timeline \
-         allows larger pages than other lists.",
+        "The size of a page is no whole number from 1 on, or more than the sandbox's timeline \
+         gives at once. Other lists take more as a whole page; one of uploads is smaller.",
         "Leave it out for the usual size.",
     )
     .max(LIST_LIMIT_MAX, "elements a page"),
@@ -247,6 +247,12 @@ pub(super) const RULES: &[Rule] = &[
         "pdsUrl",
         "The address of the account's host is no http or https URL.",
         "Leave it out for bsky.social, or give the host's address.",
+    ),
+    Rule::field(
+        "state",
+        "The state that the platform handed back is not of this server, is for another platform, \
+         is over or was used before.",
+        "Begin again: POST /v1/accounts/connect/:platform.",
     ),
     Rule::field(
         "ruling",

@@ -1,11 +1,13 @@
 //! What became of a publish: what platforms answer, and what it means that they do not.
 
 use super::rule::Rule;
-use crate::model::Code;
+use crate::model::{CONNECTS_PENDING_MAX, Code};
 
 const DISTURBED: &[Code] = &[Code::PlatformUnavailable];
 const REFUSED: &[Code] = &[Code::PlatformRejected];
 const AUTH: &[Code] = &[Code::PlatformAuthFailed];
+const CONSENT: &[Code] =
+    &[Code::PlatformAuthFailed, Code::PlatformRejected, Code::PlatformUnavailable];
 const OURS: &[Code] = &[Code::InternalError];
 const LATER: &str = "Try again later; nothing was published by this attempt.";
 const CHANGE: &str = "Change what `platformResponse` names, then publish again.";
@@ -41,6 +43,31 @@ pub(super) const RULES: &[Rule] = &[
         "The address of the published post is not known, so no comment can be put under it.",
         "Add the comment by hand under the post.",
     ),
+    Rule::each(
+        "token.expired",
+        AUTH,
+        "The access to the platform has run out, and there is nothing to renew it with.",
+        "Connect the account again.",
+    ),
+    Rule::each(
+        "oauth.code_exchange",
+        CONSENT,
+        "The platform gave no access for the code that it handed back.",
+        "Begin the connect again. If it goes on, compare the client_id, the client_secret and the \
+         redirect URI in the settings with the app at the platform.",
+    ),
+    Rule::each(
+        "oauth.me_lookup",
+        CONSENT,
+        "The platform did not say whose account it is.",
+        "Begin the connect again, and grant what is asked for.",
+    ),
+    Rule::each(
+        "oauth.refresh",
+        CONSENT,
+        "The platform did not renew the access to the account.",
+        "Try again later if it is disturbed; connect the account again if it refuses.",
+    ),
     Rule::new(
         "target.deadline_exceeded",
         DISTURBED,
@@ -54,6 +81,19 @@ pub(super) const RULES: &[Rule] = &[
         "Nothing need be done: the account is read again.",
     ),
     // Accounts.
+    Rule::new(
+        "connect.pending_max",
+        &[Code::RateLimited],
+        "Too many connects are under way.",
+        "Finish some of them, or wait ten minutes.",
+    )
+    .max(CONNECTS_PENDING_MAX, "connects"),
+    Rule::new(
+        "account.session",
+        OURS,
+        "The renewed access to the account could not be kept.",
+        "Try again; connect the account again if it goes on.",
+    ),
     Rule::new(
         "account.reconnect_required",
         AUTH,

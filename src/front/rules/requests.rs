@@ -2,14 +2,17 @@
 
 use super::rule::Rule;
 use crate::model::{
-    Code, IDEMPOTENCY_KEY_CHARS_MAX, JSON_DEPTH_MAX, MEDIA_BYTES_MAX, PROFILES_MAX,
-    SCHEDULE_LEAD_MAX, SCHEDULE_LEAD_MIN, TARGETS_MAX, WEBHOOK_ENDPOINTS_MAX,
+    Code, IDEMPOTENCY_KEY_CHARS_MAX, JSON_DEPTH_MAX, MEDIA_BYTES_MAX, MEDIA_LINK_LIFE,
+    PROFILES_MAX, SCHEDULE_LEAD_MAX, SCHEDULE_LEAD_MIN, TARGETS_MAX, WEBHOOK_ENDPOINTS_MAX,
 };
 
 const INVALID: &[Code] = &[Code::ValidationFailed];
 const UNFIT: &[Code] = &[Code::PreflightFailed];
 const ABSENT: &[Code] = &[Code::NotFound];
 const AGAIN: &str = "Read the post again, then ask again if that is still wanted.";
+const FORM: &str = "Send multipart/form-data with one part named `file` that has a filename, as \
+                    `curl -F file=@picture.png` does.";
+const FRESH: &str = "GET /v1/media and GET /v1/media/:id give addresses that hold.";
 const DAY_MS: u64 = 86_400_000;
 
 pub(super) const RULES: &[Rule] = &[
@@ -122,8 +125,8 @@ pub(super) const RULES: &[Rule] = &[
     ),
     Rule::new(
         "media.size_max",
-        UNFIT,
-        "The file behind an attachment's address is larger than is fetched.",
+        &[Code::ValidationFailed, Code::PreflightFailed],
+        "An uploaded file, or the one behind an attachment's address, is too large.",
         "Shrink or compress the file.",
     )
     .measured(MEDIA_BYTES_MAX, "bytes"),
@@ -133,6 +136,30 @@ pub(super) const RULES: &[Rule] = &[
         "An attachment's address leads into a private network, or redirects too often.",
         "Use a public address; an operator may set media.allow_private.",
     ),
+    // Uploads.
+    Rule::new("media.content_type", INVALID, "An upload is no multipart/form-data.", FORM),
+    Rule::new("media.empty_body", INVALID, "An upload has no body.", FORM),
+    Rule::new("media.missing_file", INVALID, "An upload's form has no file named `file`.", FORM),
+    Rule::new("media.parse_failed", INVALID, "An upload's form is malformed or broke off.", FORM),
+    Rule::new(
+        "media.in_use",
+        INVALID,
+        "A post that has not gone out yet needs the upload.",
+        "Cancel the post, give it other media, or wait until it has gone out.",
+    ),
+    Rule::new(
+        "media.link.signature",
+        &[Code::Unauthorized],
+        "The address of the upload was not made by this server.",
+        FRESH,
+    ),
+    Rule::new(
+        "media.link.expired",
+        &[Code::Unauthorized],
+        "The time of the upload's address is over.",
+        FRESH,
+    )
+    .measured(MEDIA_LINK_LIFE.0 / DAY_MS, "days"),
     // Posts.
     Rule::new(
         "post.status",

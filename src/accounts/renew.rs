@@ -1,0 +1,68 @@
+//! Getting a fresh session for a credential.
+
+use super::access::{AccessError, Accounts, SESSION_TIMEOUT, no_session};
+use super::credential::{BlueskyCredential, Credential, OauthCredential};
+use crate::model::Platform;
+use crate::platforms::bluesky::session::{self, SessionFault};
+use crate::platforms::oauth::{self, OauthFault, Offer};
+
+impl Accounts {
+    /// A credential that is good for longer. Nothing is kept.
+    pub(super) async fn renew(
+        &self,
+        platform: Platform,
+        old: &Credential,
+    ) -> Result<Credential, AccessError> {
+        match old {
+            Credential::Bluesky(old) => self.renew_bluesky(old).await.map(Credential::Bluesky),
+            Credential::Oauth(old) => self.renew_oauth(platform, old).await.map(Credential::Oauth),
+        }
+    }
+
+    /// By the refresh token, or by the app password when that has run out. The password goes with
+    /// the permanent id: a handle may have become somebody else's.
+    async fn renew_bluesky(
+        &self,
+        old: &BlueskyCredential,
+    ) -> Result<BlueskyCredential, AccessError> {
+        let upstream = &self.options.upstream;
+        let request = session::refresh_session(&old.pds_url);
+        let token = Some(&old.refresh_jwt);
+        let answer = upstream.send(&request, token, None, SESSION_TIMEOUT).await;
+        let refreshed = match session::read_session(&answer) {
+            Err(SessionFault::Expired(_) | SessionFault::Refused(_)) => {
+                let request = session::create_session(&old.pds_url, &old.did, &old.app_password);
+                let answer = upstream.send(&request, None, None, SESSION_TIMEOUT).await;
+                session::read_session(&answer)
+            }
+            other => other,
+        };
+        match refreshed {
+            Ok(session) if session.did != old.did => Err(AccessError::Refused(no_session(
+                Platform::Bluesky,
+                format!("the host gave a session of {}, not of {}", session.did, old.did),
+            ))),
+            Ok(session) => Ok(old.clone().with(&session)),
+            Err(SessionFault::Unavailable(fault)) => Err(AccessError::Unavailable(fault)),
+            Err(other) => Err(AccessError::Refused(other.into_fault())),
+        }
+    }
+
+    async fn renew_oauth(
+        &self,
+        platform: Platform,
+        old: &OauthCredential,
+    ) -> Result<OauthCredential, AccessError> {
+        let (provider, client) = self.client(platform).map_err(AccessError::Refused)?;
+        let Some(refresh_token) = &old.refresh_token else {
+            return Err(AccessError::Refused(oauth::no_refresh_token(provider)));
+        };
+        let request = client.refresh(provider, refresh_token);
+        let answer = self.options.upstream.send(&request, None, None, SESSION_TIMEOUT).await;
+        match oauth::read_tokens(provider, Offer::Refresh, &answer) {
+            Ok(tokens) => Ok(OauthCredential::new(tokens, old.refresh_token.clone())),
+            Err(OauthFault::Unavailable(fault)) => Err(AccessError::Unavailable(fault)),
+            Err(other) => Err(AccessError::Refused(other.into_fault())),
+        }
+    }
+}
