@@ -6,6 +6,7 @@
 //! doing may still need the sandbox behind it.
 
 mod definitions;
+mod doors;
 mod house;
 mod listen;
 
@@ -14,7 +15,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use ring::rand::{SecureRandom, SystemRandom};
@@ -22,6 +23,7 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{oneshot, watch};
 
+use self::doors::{SideDoors, gate, handlers, oauth_door, ready, words};
 use self::house::{Ground, House};
 pub use self::listen::listen_for_webhooks;
 use crate::cli::{Folders, Local, Opening, ServeOptions};
@@ -29,14 +31,11 @@ use crate::config::{Config, ConfigError, LogFormat};
 use crate::control;
 use crate::engine::{self, Carry, Clocks, Core, Mailbox};
 use crate::front::sandbox::{Landings, SandboxDoor, SandboxError};
-use crate::front::{
-    Api, Bodies, Description, DiskState, Drain, Gate, Handlers, KeyUses, Limiter, Limits, Mcp,
-    MediaDoor, OauthDoor, Ready, Server, Words,
-};
+use crate::front::{Drain, Limits, Server};
 use crate::model::{Dice, Now, Secret, Timestamp};
 use crate::store::{Sled, Store, StoreError};
 use crate::webhooks::Deliverer;
-use crate::wire::{self, Links};
+use crate::wire::Links;
 
 /// The store refused while the server ran; what is on disk holds, and the next start goes on.
 const EXIT_STORE: u8 = 70;
@@ -212,86 +211,6 @@ async fn stop_gently(
         Ok(Err(error)) => tracing::warn!(%error, "the engine had stopped already"),
         Err(_) => tracing::warn!("attempts did not finish in time; the next start takes them up"),
     }
-}
-
-fn handlers(
-    config: &Config,
-    house: &House,
-    words: &Arc<Words>,
-    store: Arc<Sled>,
-    (sandbox, oauth): (Option<Arc<SandboxDoor>>, Arc<OauthDoor>),
-) -> Handlers {
-    let server = &config.server;
-    Handlers {
-        words: Arc::clone(words),
-        bodies: Bodies::new(server.body_bytes_max, server.bodies_bytes_max, server.body_timeout),
-        limiter: Limiter::new(config.rate_limit.points, config.rate_limit.window),
-        store,
-        admission: Arc::clone(&house.admission),
-        accounts: Arc::clone(&house.accounts),
-        oauth,
-        webhooks: house.webhooks.clone(),
-        uses: KeyUses::default(),
-        media: Arc::clone(&house.media),
-        sandbox,
-    }
-}
-
-/// Everything that can be asked for, with the API as tools and as a description.
-fn gate(
-    words: &Arc<Words>,
-    engine: engine::Handle,
-    doors: SideDoors,
-    ready: Arc<Ready>,
-    handlers: Handlers,
-    drain: &Arc<Drain>,
-) -> Gate {
-    let bodies = handlers.bodies.clone();
-    let api = handlers.into_api();
-    let description = Description::new(&words.links.base);
-    let mcp = Mcp::new(Arc::clone(words), bodies, Arc::clone(&api), &description);
-    let (words, drain) = (Arc::clone(words), Arc::clone(drain));
-    let SideDoors { sandbox, files, callback } = doors;
-    Gate { words, engine, sandbox, files, ready, api, mcp, description, callback, drain }
-}
-
-/// What is open to those who have no API key.
-struct SideDoors {
-    sandbox: Option<Arc<SandboxDoor>>,
-    files: MediaDoor,
-    callback: Api,
-}
-
-fn oauth_door(config: &Config, house: &House, words: &Arc<Words>) -> OauthDoor {
-    OauthDoor {
-        words: Arc::clone(words),
-        accounts: Arc::clone(&house.accounts),
-        dashboard_url: config.server.dashboard_url.clone(),
-        trusted_origins: config.server.trusted_origins.clone(),
-    }
-}
-
-fn words(config: &Config, clocks: &Clocks, links: &Links) -> Words {
-    Words {
-        links: links.clone(),
-        now: Arc::clone(&clocks.now),
-        dice: Arc::clone(&clocks.dice),
-        ceiling: config.rate_limit.points,
-        envelope: wire::error_body,
-        origins: config.server.cors_origins.clone(),
-    }
-}
-
-fn ready(config: &Config, engine: &engine::Handle, now: &Now, store: &Arc<Sled>) -> Arc<Ready> {
-    let store = Arc::clone(store);
-    let look = move || DiskState { free_bytes: store.free_bytes(), synced: store.blobs_empty() };
-    Arc::new(Ready {
-        engine: engine.clone(),
-        disk: Arc::new(look),
-        free_bytes_min: config.server.disk_free_bytes_min,
-        now: Arc::clone(now),
-        written: Mutex::default(),
-    })
 }
 
 /// Starts the engine's thread; the receiver hears why it ended.

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::credential::Credential;
 use super::seal::Seal;
+use super::tidings;
 use crate::engine::{EngineError, Handle, WriteError};
 use crate::model::{
     Account, AccountId, Code, Dice, Fault, Millis, Now, Platform, Secret, SendOutcome,
@@ -161,7 +162,12 @@ impl Accounts {
                     "a session could not be renewed ahead of time; it is used while it lasts");
                 return self.speak(account, &credential);
             }
-            Err(problem) => return Err(problem),
+            Err(problem) => {
+                if let AccessError::Refused(fault) = &problem {
+                    self.tell_revoked(account.id, &fault.message).await;
+                }
+                return Err(problem);
+            }
         };
         self.keep(account.id, &record, &fresh).await?;
         self.refused(account.id, credential.access_token());
@@ -233,6 +239,7 @@ impl Accounts {
             let account = self.read_account(id)?;
             let shown = Account {
                 token_expires_at: fresh.expires_at(),
+                settings: tidings::untold(&account),
                 updated_at: (self.options.now)(),
                 ..account.clone()
             };

@@ -11,6 +11,7 @@ mod connect;
 mod oauth;
 mod access;
 mod renew;
+mod tidings;
 mod keys;
 mod profiles;
 

@@ -125,14 +125,9 @@ impl Gate {
             }
             Route::Nowhere => Ok(self.nowhere(&method, &path, &id)),
             it @ (Route::SandboxUpload | Route::SandboxPost | Route::SandboxPosts) => {
-                let Some(sandbox) = &self.sandbox else {
-                    return Ok(self.nowhere(&method, &path, &id));
-                };
-                let (parts, body) = request.into_parts();
-                match it {
-                    Route::SandboxUpload => Ok(sandbox.upload(&parts.headers, body).await),
-                    Route::SandboxPost => sandbox.post(&parts.headers, body).await,
-                    _ => Ok(sandbox.posts(&parts.headers, parts.uri.query()).await),
+                match &self.sandbox {
+                    Some(sandbox) => inside(sandbox, it, request).await,
+                    None => Ok(self.nowhere(&method, &path, &id)),
                 }
             }
             Route::OauthCallback(_) => Ok(match self.drain.enter() {
@@ -187,5 +182,19 @@ impl Gate {
 
     fn nowhere(&self, method: &str, path: &str, id: &RequestId) -> Answer {
         self.words.refuse(&reply::nowhere(method, path), id)
+    }
+}
+
+/// Answers as the platform's side of the sandbox.
+async fn inside(
+    sandbox: &SandboxDoor,
+    route: Route<'_>,
+    request: Request<RequestBody>,
+) -> Result<Answer, HangUp> {
+    let (parts, body) = request.into_parts();
+    match route {
+        Route::SandboxUpload => Ok(sandbox.upload(&parts.headers, body).await),
+        Route::SandboxPost => sandbox.post(&parts.headers, body).await,
+        _ => Ok(sandbox.posts(&parts.headers, parts.uri.query()).await),
     }
 }

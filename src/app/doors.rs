@@ -1,0 +1,100 @@
+//! Builds the doors over the rooms.
+
+use std::sync::{Arc, Mutex};
+
+use super::house::House;
+use crate::config::Config;
+use crate::engine::{self, Clocks};
+use crate::front::sandbox::SandboxDoor;
+use crate::front::{
+    Api, Bodies, Description, DiskState, Drain, Gate, Handlers, KeyUses, Limiter, Mcp, MediaDoor,
+    OauthDoor, Ready, Words,
+};
+use crate::model::Now;
+use crate::store::Sled;
+use crate::wire::{self, Links};
+
+pub(super) fn handlers(
+    config: &Config,
+    house: &House,
+    words: &Arc<Words>,
+    store: Arc<Sled>,
+    (sandbox, oauth): (Option<Arc<SandboxDoor>>, Arc<OauthDoor>),
+) -> Handlers {
+    let server = &config.server;
+    Handlers {
+        words: Arc::clone(words),
+        bodies: Bodies::new(server.body_bytes_max, server.bodies_bytes_max, server.body_timeout),
+        limiter: Limiter::new(config.rate_limit.points, config.rate_limit.window),
+        store,
+        admission: Arc::clone(&house.admission),
+        accounts: Arc::clone(&house.accounts),
+        oauth,
+        webhooks: house.webhooks.clone(),
+        uses: KeyUses::default(),
+        media: Arc::clone(&house.media),
+        sandbox,
+    }
+}
+
+/// Everything that can be asked for, with the API as tools and as a description.
+pub(super) fn gate(
+    words: &Arc<Words>,
+    engine: engine::Handle,
+    doors: SideDoors,
+    ready: Arc<Ready>,
+    handlers: Handlers,
+    drain: &Arc<Drain>,
+) -> Gate {
+    let bodies = handlers.bodies.clone();
+    let api = handlers.into_api();
+    let description = Description::new(&words.links.base);
+    let mcp = Mcp::new(Arc::clone(words), bodies, Arc::clone(&api), &description);
+    let (words, drain) = (Arc::clone(words), Arc::clone(drain));
+    let SideDoors { sandbox, files, callback } = doors;
+    Gate { words, engine, sandbox, files, ready, api, mcp, description, callback, drain }
+}
+
+/// What is open to those who have no API key.
+pub(super) struct SideDoors {
+    pub sandbox: Option<Arc<SandboxDoor>>,
+    pub files: MediaDoor,
+    pub callback: Api,
+}
+
+pub(super) fn oauth_door(config: &Config, house: &House, words: &Arc<Words>) -> OauthDoor {
+    OauthDoor {
+        words: Arc::clone(words),
+        accounts: Arc::clone(&house.accounts),
+        dashboard_url: config.server.dashboard_url.clone(),
+        trusted_origins: config.server.trusted_origins.clone(),
+    }
+}
+
+pub(super) fn words(config: &Config, clocks: &Clocks, links: &Links) -> Words {
+    Words {
+        links: links.clone(),
+        now: Arc::clone(&clocks.now),
+        dice: Arc::clone(&clocks.dice),
+        ceiling: config.rate_limit.points,
+        envelope: wire::error_body,
+        origins: config.server.cors_origins.clone(),
+    }
+}
+
+pub(super) fn ready(
+    config: &Config,
+    engine: &engine::Handle,
+    now: &Now,
+    store: &Arc<Sled>,
+) -> Arc<Ready> {
+    let store = Arc::clone(store);
+    let look = move || DiskState { free_bytes: store.free_bytes(), synced: store.blobs_empty() };
+    Arc::new(Ready {
+        engine: engine.clone(),
+        disk: Arc::new(look),
+        free_bytes_min: config.server.disk_free_bytes_min,
+        now: Arc::clone(now),
+        written: Mutex::default(),
+    })
+}
