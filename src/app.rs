@@ -30,8 +30,8 @@ use crate::control;
 use crate::engine::{self, Carry, Clocks, Core, Mailbox};
 use crate::front::sandbox::{Landings, SandboxDoor, SandboxError};
 use crate::front::{
-    Bodies, Description, DiskState, Drain, Gate, Handlers, KeyUses, Limiter, Limits, Mcp,
-    MediaDoor, Ready, Server, Words,
+    Api, Bodies, Description, DiskState, Drain, Gate, Handlers, KeyUses, Limiter, Limits, Mcp,
+    MediaDoor, OauthDoor, Ready, Server, Words,
 };
 use crate::model::{Dice, Now, Secret, Timestamp};
 use crate::store::{Sled, Store, StoreError};
@@ -152,10 +152,13 @@ async fn run(config: &Config, connections_max: usize, store: Arc<Sled>) -> Resul
     let fresh_key = house::first_start(&house, config).await?;
     let drain: Arc<Drain> = Arc::default();
     let disk = Arc::clone(&store);
-    let handlers = handlers(config, &house, &words, store, sandbox.clone());
+    let oauth = Arc::new(oauth_door(config, &house, &words));
+    let callback = Arc::clone(&oauth).into_callback();
+    let handlers = handlers(config, &house, &words, store, (sandbox.clone(), oauth));
     let ready = ready(config, &house.engine, &clocks.now, &disk);
     let House { engine, files, stopped, control, upkeep, webhooks, .. } = house;
-    let gate = gate(&words, engine.clone(), (sandbox, files), ready, handlers, &drain);
+    let doors = SideDoors { sandbox, files, callback };
+    let gate = gate(&words, engine.clone(), doors, ready, handlers, &drain);
     let (stop, stopping) = watch::channel(false);
     let limits = limits(config, connections_max);
     let server = Server { listener, limits, words, service: gate.into_service() };
@@ -216,7 +219,7 @@ fn handlers(
     house: &House,
     words: &Arc<Words>,
     store: Arc<Sled>,
-    sandbox: Option<Arc<SandboxDoor>>,
+    (sandbox, oauth): (Option<Arc<SandboxDoor>>, Arc<OauthDoor>),
 ) -> Handlers {
     let server = &config.server;
     Handlers {
@@ -226,6 +229,7 @@ fn handlers(
         store,
         admission: Arc::clone(&house.admission),
         accounts: Arc::clone(&house.accounts),
+        oauth,
         webhooks: house.webhooks.clone(),
         uses: KeyUses::default(),
         media: Arc::clone(&house.media),
@@ -237,7 +241,7 @@ fn handlers(
 fn gate(
     words: &Arc<Words>,
     engine: engine::Handle,
-    (sandbox, files): (Option<Arc<SandboxDoor>>, MediaDoor),
+    doors: SideDoors,
     ready: Arc<Ready>,
     handlers: Handlers,
     drain: &Arc<Drain>,
@@ -247,7 +251,24 @@ fn gate(
     let description = Description::new(&words.links.base);
     let mcp = Mcp::new(Arc::clone(words), bodies, Arc::clone(&api), &description);
     let (words, drain) = (Arc::clone(words), Arc::clone(drain));
-    Gate { words, engine, sandbox, files, ready, api, mcp, description, drain }
+    let SideDoors { sandbox, files, callback } = doors;
+    Gate { words, engine, sandbox, files, ready, api, mcp, description, callback, drain }
+}
+
+/// What is open to those who have no API key.
+struct SideDoors {
+    sandbox: Option<Arc<SandboxDoor>>,
+    files: MediaDoor,
+    callback: Api,
+}
+
+fn oauth_door(config: &Config, house: &House, words: &Arc<Words>) -> OauthDoor {
+    OauthDoor {
+        words: Arc::clone(words),
+        accounts: Arc::clone(&house.accounts),
+        dashboard_url: config.server.dashboard_url.clone(),
+        trusted_origins: config.server.trusted_origins.clone(),
+    }
 }
 
 fn words(config: &Config, clocks: &Clocks, links: &Links) -> Words {

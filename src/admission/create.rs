@@ -78,6 +78,21 @@ impl Inline {
         self.0.push((Arc::clone(bytes), digest));
         digest
     }
+
+    /// Keeps what is not among `kept` yet.
+    pub(super) async fn keep<K, F>(self, keep: &K, kept: &mut Vec<Digest>) -> Result<(), Fault>
+    where
+        K: Fn(Vec<u8>) -> F,
+        F: Future<Output = Result<Digest, Fault>>,
+    {
+        for (bytes, digest) in self.0 {
+            if !kept.contains(&digest) {
+                keep(bytes.to_vec()).await?;
+                kept.push(digest);
+            }
+        }
+        Ok(())
+    }
 }
 
 impl std::fmt::Debug for Admission {
@@ -149,13 +164,7 @@ impl Admission {
     {
         let asking = caller.clone();
         let draft = self.off(move |this| this.draft(&body, &asking)).await?;
-        let mut kept: Vec<Digest> = Vec::new();
-        for (bytes, digest) in draft.inline.0 {
-            if !kept.contains(&digest) {
-                keep(bytes.to_vec()).await?;
-                kept.push(digest);
-            }
-        }
+        draft.inline.keep(&keep, &mut Vec::new()).await?;
         Ok(Submission {
             request_id: request.clone(),
             key: caller.key.id,

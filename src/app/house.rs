@@ -79,6 +79,8 @@ pub(super) fn build(ground: Ground<'_>) -> Result<House, AppError> {
     let media = media(config, clocks)?;
     let media_links = MediaLinks::new(seal.signing_key(MEDIA_LINKS), links.base.clone());
     let courier = Courier::new(CourierOptions {
+        store: Arc::clone(&store),
+        engine: engine.clone(),
         accounts: Arc::clone(&accounts),
         upstream: Arc::clone(&upstream),
         media: Arc::clone(&media),
@@ -102,6 +104,7 @@ pub(super) fn build(ground: Ground<'_>) -> Result<House, AppError> {
     let upkeep = Upkeep {
         store: Arc::clone(&store),
         engine: engine.clone(),
+        media: Arc::clone(&media),
         now: Arc::clone(&clocks.now),
         tasks: loaded.upkeep,
     };

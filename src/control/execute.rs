@@ -197,10 +197,13 @@ impl Control {
             _ => {
                 return Err(Fault::new(
                     Code::PlatformNotEnabled,
-                    format!("{platform:?} cannot be connected here yet"),
+                    format!("{platform:?} cannot be connected on the command line"),
                 )
                 .rule("platform")
-                .remedy("Connect bluesky or sandbox."));
+                .remedy(
+                    "Connect bluesky or sandbox here, and other platforms in a browser: POST \
+                     /v1/accounts/connect/:platform gives the address.",
+                ));
             }
         };
         let mut value = wire::account_value(&account);

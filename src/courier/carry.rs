@@ -4,18 +4,19 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::snapshot;
+use super::flights::Flights;
 use crate::accounts::{AccessError, Accounts};
-use crate::engine::{Call, Carry, Report};
+use crate::engine::{Call, Carry, Handle, Report};
 use crate::media::Media;
 use crate::model::{
-    Attempt, Code, Content, Cursor, EXCHANGE_BYTES_MAX, Exchange, Fault, Millis, Now, SendOutcome,
-    Target, Verdict,
+    Attempt, Code, Content, Cursor, EXCHANGE_BYTES_MAX, Exchange, Fault, MediaItem, Millis, Now,
+    SendOutcome, Target, Verdict,
 };
 use crate::platforms::{
     self, Access, Answer, Body, Context, MediaFacts, Platform, Prepared, Registry, Rehearsal,
     Request, SNAPSHOT,
 };
+use crate::store::Store;
 use crate::upstream::Upstream;
 use crate::wire::Links;
 use crate::workflow::{Catalog, Definition, Step};
@@ -23,6 +24,10 @@ use crate::workflow::{Catalog, Definition, Step};
 /// What the courier is built from.
 #[derive(Clone)]
 pub struct CourierOptions {
+    /// The store, for reading.
+    pub store: Arc<dyn Store>,
+    /// The engine, for noting what was fetched.
+    pub engine: Handle,
     /// Access to accounts.
     pub accounts: Arc<Accounts>,
     /// The way outward.
@@ -43,6 +48,8 @@ pub struct CourierOptions {
 #[derive(Clone)]
 pub struct Courier {
     pub(super) options: CourierOptions,
+    /// Fetches under way.
+    pub(super) flights: Flights,
 }
 
 impl std::fmt::Debug for Courier {
@@ -64,8 +71,8 @@ struct Job<'a> {
 
 impl Courier {
     /// A courier.
-    pub const fn new(options: CourierOptions) -> Self {
-        Self { options }
+    pub fn new(options: CourierOptions) -> Self {
+        Self { options, flights: Flights::default() }
     }
 
     /// What the engine calls. A panic in a codec is reported as what it leaves: doubt, once
@@ -126,7 +133,7 @@ impl Courier {
             }
             Prepared::Snapshot => {
                 let item = job.content.media.get(usize::from(job.attempt.step.round));
-                (self.snapshot(item, timeout).await, None)
+                (self.snapshot(&call, job.target, item, timeout).await, None)
             }
             Prepared::Request(request) => {
                 sending.store(true, Ordering::Release);
@@ -190,9 +197,15 @@ impl Courier {
         self.options.upstream.send(request, token, media, timeout).await
     }
 
-    async fn snapshot(&self, item: Option<&crate::model::MediaItem>, timeout: Millis) -> Answer {
+    async fn snapshot(
+        &self,
+        call: &Call,
+        target: &Target,
+        item: Option<&MediaItem>,
+        timeout: Millis,
+    ) -> Answer {
         match item {
-            Some(item) => snapshot::take(&self.options, item, timeout).await,
+            Some(item) => self.take(call.batch.id, target.profile, item, timeout).await,
             None => Answer::SnapshotFailed { fault: nowhere(), retry_after: None },
         }
     }

@@ -2,19 +2,37 @@
 
 use serde_json::{Map, Value, json};
 
+use super::oauth::{self, OauthDoor};
 use super::reply::{self, Answer};
 use crate::accounts::{Accounts, ConnectBluesky, Connected};
 use crate::admission::Caller;
 use crate::model::{Code, Fault, Platform, ProfileId, Secret};
 use crate::wire::{self, Reply};
 
-/// `POST /v1/accounts/connect/:platform`: what the platform asks for.
+/// `POST /v1/accounts/connect/:platform`: what the platform asks for. Nothing in the body is
+/// needed, and what is no text in it is passed over.
 ///
 /// # Errors
-/// An unknown platform (rule `platform`), or one that cannot be connected here.
-pub fn describe(accounts: &Accounts, name: &str) -> Result<Answer, Fault> {
+/// An unknown platform (rule `platform`), one that cannot be connected here, or a profile that is
+/// not there.
+pub(super) async fn describe(
+    door: &OauthDoor,
+    caller: &Caller,
+    name: &str,
+    body: &[u8],
+) -> Result<Answer, Fault> {
     let platform = platform(name)?;
-    let descriptor = accounts.descriptor(platform).ok_or_else(|| not_enabled(platform))?;
+    let fields = Fields::texts(body);
+    let profile = fields.profile(caller)?;
+    let descriptor = match door.accounts.descriptor(platform) {
+        Some(descriptor) => {
+            if let Some(profile) = profile {
+                door.accounts.get_profile(profile)?;
+            }
+            descriptor
+        }
+        None => door.begin(platform, profile, fields.optional("returnTo")?).await?,
+    };
     let body = json!({ "platform": platform.as_str(), "state": "live", "descriptor": descriptor });
     Ok(reply::json(200, body.to_string()))
 }
@@ -23,7 +41,7 @@ pub fn describe(accounts: &Accounts, name: &str) -> Result<Answer, Fault> {
 ///
 /// # Errors
 /// A field that is missing or wrong (its name is the rule), or what the platform said.
-pub async fn complete(
+pub(super) async fn complete(
     accounts: &Accounts,
     caller: &Caller,
     name: &str,
@@ -52,13 +70,14 @@ pub async fn complete(
         | Platform::Pinterest
         | Platform::Threads
         | Platform::Tiktok
-        | Platform::Twitter => return Err(not_enabled(platform)),
+        | Platform::Twitter => oauth::complete(accounts, caller, platform, &fields).await?,
     };
     let Connected { account, created } = connected;
     Ok(Reply { status: if created { 201 } else { 200 }, body: wire::account_body(&account) })
 }
 
-fn platform(name: &str) -> Result<Platform, Fault> {
+/// The platform of a path.
+pub(super) fn platform(name: &str) -> Result<Platform, Fault> {
     name.parse().map_err(|_| {
         let names: Vec<_> = Platform::ALL.iter().map(|platform| platform.as_str()).collect();
         Fault::new(Code::ValidationFailed, "There is no such platform.")
@@ -67,15 +86,8 @@ fn platform(name: &str) -> Result<Platform, Fault> {
     })
 }
 
-fn not_enabled(platform: Platform) -> Fault {
-    Fault::new(Code::PlatformNotEnabled, format!("{platform} cannot be connected here yet."))
-        .rule("platform.not_enabled")
-        .on(platform)
-        .remedy("Connect bluesky or sandbox.")
-}
-
 /// The members of a JSON object. An empty body is an empty object.
-struct Fields(Map<String, Value>);
+pub(super) struct Fields(Map<String, Value>);
 
 impl Fields {
     fn parse(body: &[u8]) -> Result<Self, Fault> {
@@ -89,6 +101,13 @@ impl Fields {
         }
     }
 
+    /// The texts among the members; whatever else came is as if it had not.
+    fn texts(body: &[u8]) -> Self {
+        let Self(mut members) = Self::parse(body).unwrap_or_else(|_| Self(Map::new()));
+        members.retain(|_, value| value.is_string());
+        Self(members)
+    }
+
     fn optional(&self, name: &str) -> Result<Option<&str>, Fault> {
         match self.0.get(name) {
             None => Ok(None),
@@ -98,12 +117,18 @@ impl Fields {
         }
     }
 
-    fn required(&self, name: &str) -> Result<&str, Fault> {
+    pub(super) fn required(&self, name: &str) -> Result<&str, Fault> {
         self.optional(name)?.ok_or_else(|| wrong(name, "is required"))
     }
 
+    pub(super) fn required_url(&self, name: &str) -> Result<&str, Fault> {
+        let text = self.required(name)?;
+        url::Url::parse(text).map_err(|_| wrong(name, "must be a URL"))?;
+        Ok(text)
+    }
+
     /// The profile asked for, kept within what the key may act on.
-    fn profile(&self, caller: &Caller) -> Result<Option<ProfileId>, Fault> {
+    pub(super) fn profile(&self, caller: &Caller) -> Result<Option<ProfileId>, Fault> {
         let asked = match self.optional("profileId")? {
             None => return Ok(caller.key.profile),
             Some(text) => text.parse().map_err(|_| wrong("profileId", "must be a UUID"))?,

@@ -42,6 +42,11 @@ fn gate(health: Option<Health>) -> House {
     with_api(health, api)
 }
 
+/// Nobody comes back from a platform.
+fn nobody() -> Api {
+    Arc::new(|_| Box::pin(async { panic!("nobody was sent to a platform") }))
+}
+
 fn with_api(health: Option<Health>, api: Api) -> House {
     House::open(limits(), move |words| {
         let (engine, mut mailbox) = engine::mailbox();
@@ -67,7 +72,8 @@ fn open(
     let mcp = Mcp::new(Arc::clone(&words), bodies, Arc::clone(&api), &description);
     let ready = ready(&engine);
     let (files, drain) = (no_files(), Arc::default());
-    Gate { words, engine, sandbox, files, ready, api, mcp, description, drain }
+    let callback = nobody();
+    Gate { words, engine, sandbox, files, ready, api, mcp, description, callback, drain }
 }
 
 fn sandbox(dir: &std::path::Path) -> House {

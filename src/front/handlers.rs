@@ -14,6 +14,7 @@ use super::body::{Bodies, Held, RequestBody};
 use super::connect;
 use super::gate::{Api, Inbound};
 use super::limiter::{Allowance, KeyUses, Limiter};
+use super::oauth::OauthDoor;
 use super::reply::{self, Answer, Words};
 use super::route::{ProfileRoute, Route, route};
 use super::sandbox::SandboxDoor;
@@ -23,7 +24,7 @@ use crate::accounts::Accounts;
 use crate::admission::{self, Admission, Caller, Served};
 use crate::engine::Records;
 use crate::media::{Media, MediaError};
-use crate::model::{Account, AccountId, Code, Fault, RequestId, Scope};
+use crate::model::{Account, AccountId, Code, Digest, Fault, RequestId, Scope};
 use crate::store::{Key, Record, Store, StoreError};
 use crate::webhooks::Webhooks;
 use crate::wire::{self, Reply};
@@ -42,6 +43,8 @@ pub struct Handlers {
     pub admission: Arc<Admission>,
     /// Connects and removes accounts.
     pub accounts: Arc<Accounts>,
+    /// Sends people to platforms.
+    pub oauth: Arc<OauthDoor>,
     /// Webhook endpoints and events.
     pub webhooks: Webhooks,
     /// When each key was last noted as used.
@@ -157,7 +160,10 @@ impl Handlers {
                 Ok(reply::json(200, wire::account_body(&account)))
             }
             Route::RemoveAccount(id) => self.remove_account(asked, id).await,
-            Route::DescribeConnect(platform) => connect::describe(&self.accounts, platform),
+            Route::DescribeConnect(platform) => {
+                let held = self.body(asked.request).await?;
+                connect::describe(&self.oauth, &asked.caller, platform, &held.bytes).await
+            }
             Route::CompleteConnect(platform) => self.complete_connect(asked, platform).await,
             Route::Timeline => {
                 let query = asked.request.uri().query().map(str::to_owned);
@@ -170,6 +176,7 @@ impl Handlers {
             | Route::Ready
             | Route::Preflight
             | Route::MediaFile(_)
+            | Route::OauthCallback(_)
             | Route::Rehearsed(_)
             | Route::Index
             | Route::OpenApi
@@ -189,15 +196,13 @@ impl Handlers {
         let Asked { caller, id, request } = asked;
         let key = idempotency_key(request.headers())?;
         let held = self.body(request).await?;
-        let media = Arc::clone(&self.media);
-        let keep = move |bytes: Vec<u8>| {
-            let media = Arc::clone(&media);
-            async move { blocking(move || media.put(&bytes).map_err(unkept)).await }
-        };
         // The alias `/posts` shares the keys of `/v1/posts`: it is the same route.
         let route = ("POST", "/v1/posts");
         let body = held.bytes.clone();
-        let served = self.admission.create(&caller, &id, key.as_deref(), route, body, keep).await;
+        let served = self
+            .admission
+            .create(&caller, &id, key.as_deref(), route, body, |bytes| self.keep(bytes))
+            .await;
         Ok(self.served(served, &id))
     }
 
@@ -206,8 +211,17 @@ impl Handlers {
         let key = idempotency_key(request.headers())?;
         let held = self.body(request).await?;
         let body = held.bytes.clone();
-        let served = self.admission.patch(&caller, &id, key.as_deref(), post, body).await;
+        let served = self
+            .admission
+            .patch(&caller, &id, key.as_deref(), post, body, |bytes| self.keep(bytes))
+            .await;
         Ok(self.served(served, &id))
+    }
+
+    /// Keeps bytes that were sent inline.
+    async fn keep(&self, bytes: Vec<u8>) -> Result<Digest, Fault> {
+        let media = Arc::clone(&self.media);
+        blocking(move || media.put(&bytes).map_err(unkept)).await
     }
 
     async fn cancel(&self, asked: Asked, post: &str) -> Result<Answer, Fault> {
@@ -361,6 +375,7 @@ pub(super) fn scope(route: Route<'_>) -> Option<Scope> {
         | Route::Live
         | Route::Ready
         | Route::Preflight
+        | Route::OauthCallback(_)
         | Route::Rehearsed(_)
         | Route::Health
         | Route::Index

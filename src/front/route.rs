@@ -41,6 +41,8 @@ pub enum Route<'a> {
     DescribeConnect(&'a str),
     /// `POST /v1/accounts/connect/:platform/complete`
     CompleteConnect(&'a str),
+    /// `GET /v1/accounts/oauth/:platform/callback`: where a platform sends people back to
+    OauthCallback(&'a str),
     /// `GET /v1/sandbox/timeline`
     Timeline,
     /// `GET /health`
@@ -172,6 +174,9 @@ pub fn route<'a>(method: &str, path: &'a str) -> Route<'a> {
         ("POST", ["v1", "accounts", "connect", platform, "complete"]) => {
             Route::CompleteConnect(platform)
         }
+        ("GET", ["v1", "accounts", "oauth", platform, "callback"]) => {
+            Route::OauthCallback(platform)
+        }
         (method, ["v1", "profiles", rest @ ..]) => profiles(method, rest),
         (method, ["v1", "api-keys", rest @ ..]) => keys(method, rest),
         (method, ["v1", "webhook-endpoints", rest @ ..]) => hooks(method, rest),
@@ -270,6 +275,7 @@ mod tests {
         check("DELETE /v1/accounts/a", Route::RemoveAccount("a"));
         check("POST /v1/accounts/connect/bluesky", Route::DescribeConnect("bluesky"));
         check("POST /v1/accounts/connect/bluesky/complete", Route::CompleteConnect("bluesky"));
+        check("GET /v1/accounts/oauth/x/callback", Route::OauthCallback("x"));
         check("GET /v1/sandbox/timeline", Route::Timeline);
         check("OPTIONS /v1/posts", Route::Preflight);
         check("POST /v1/posts/validate", Route::ValidatePost);
@@ -343,6 +349,7 @@ mod tests {
             "GET /media/",
             "GET /media/../secret-key",
             "POST /media/med_1.png",
+            "POST /v1/accounts/oauth/x/callback",
             "GET /oauth2/authorize",
             "POST /accounts/connect/bluesky",
             "GET /health/",

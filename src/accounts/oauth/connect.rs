@@ -67,6 +67,14 @@ impl Accounts {
         }
     }
 
+    /// What is known of a platform that people can be sent to.
+    ///
+    /// # Errors
+    /// `platform_not_enabled`, with the settings that are missing.
+    pub fn provider(&self, platform: Platform) -> Result<&'static Provider, Fault> {
+        self.client(platform).map(|(provider, _)| provider)
+    }
+
     fn not_set_up(&self, platform: Platform) -> Fault {
         let section = format!("oauth.{platform}");
         let variable = section.replace('.', "_").to_uppercase();
