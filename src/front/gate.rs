@@ -106,17 +106,14 @@ impl Gate {
             Route::Ready if self.drain.is_draining() => Ok(pages::stopping()),
             Route::Ready => Ok(self.ready.answer().await),
             Route::Preflight => Ok(reply::browser_preflight()),
-            Route::Rehearsed(platform) => {
-                let page = pages::rehearsed(platform);
-                Ok(page.unwrap_or_else(|| self.nowhere(&method, &path, &id)))
-            }
             Route::MediaFile(name) => {
                 let (query, now) = (request.uri().query(), (self.words.now)());
                 let answer = self.files.file(name, query, request.headers(), now).await;
                 Ok(answer.unwrap_or_else(|fault| self.words.refuse(&fault, &id)))
             }
             Route::Index => Ok(pages::index(&self.words.links)),
-            it @ (Route::ErrorIndex
+            it @ (Route::Rehearsed(_)
+            | Route::ErrorIndex
             | Route::ErrorPage(_)
             | Route::RuleIndex
             | Route::RulePage(_)) => {
@@ -160,10 +157,11 @@ impl Gate {
         }
     }
 
-    /// A page about errors, if the route leads to one.
+    /// A page for anybody, if the route leads to one.
     fn page(&self, route: Route<'_>, form: Form) -> Option<Answer> {
         let links = &self.words.links;
         match route {
+            Route::Rehearsed(platform) => pages::rehearsed(platform),
             Route::ErrorIndex => Some(rules::code_index(links, form)),
             Route::ErrorPage(code) => rules::code_page(links, form, code),
             Route::RuleIndex => Some(rules::rule_index(links, form)),

@@ -81,3 +81,5 @@ pub const MEDIA_LINK_LIFE: Millis = Millis::from_secs(7 * 24 * 3_600);
 pub const MEDIA_LIST_LIMIT_DEFAULT: usize = 50;
 /// Uploads of one list page at the most; a higher limit counts as this one.
 pub const MEDIA_LIST_LIMIT_MAX: usize = 100;
+/// Hops of a media address.
+pub const MEDIA_REDIRECTS_MAX: usize = 3;

@@ -58,6 +58,7 @@ const MEMBERS: &[&str] = &[
     ".rule(",
     "optional(",
     "required(",
+    "required_url(",
     "need(",
     "bad(",
     "wrong(",

@@ -254,6 +254,22 @@ pub(super) const RULES: &[Rule] = &[
          is over or was used before.",
         "Begin again: POST /v1/accounts/connect/:platform.",
     ),
+    Rule::field("code", "The code that the platform handed back is missing.", CONNECT),
+    Rule::field(
+        "redirectUri",
+        "The address that the platform sent the person to is missing, or no URL.",
+        "Give the one that the connect began with.",
+    ),
+    Rule::field(
+        "codeVerifier",
+        "The code verifier is missing; this platform asks for a proof.",
+        "Give the one that the connect began with.",
+    ),
+    Rule::field(
+        "returnTo",
+        "The address to return to after a connect is no string.",
+        "Leave it out to see the result on a page of this server.",
+    ),
     Rule::field(
         "ruling",
         "An operator's ruling is neither published nor failed.",

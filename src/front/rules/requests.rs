@@ -3,7 +3,8 @@
 use super::rule::Rule;
 use crate::model::{
     Code, IDEMPOTENCY_KEY_CHARS_MAX, JSON_DEPTH_MAX, MEDIA_BYTES_MAX, MEDIA_LINK_LIFE,
-    PROFILES_MAX, SCHEDULE_LEAD_MAX, SCHEDULE_LEAD_MIN, TARGETS_MAX, WEBHOOK_ENDPOINTS_MAX,
+    MEDIA_REDIRECTS_MAX, PROFILES_MAX, SCHEDULE_LEAD_MAX, SCHEDULE_LEAD_MIN, TARGETS_MAX,
+    WEBHOOK_ENDPOINTS_MAX,
 };
 
 const INVALID: &[Code] = &[Code::ValidationFailed];
@@ -133,8 +134,27 @@ pub(super) const RULES: &[Rule] = &[
     Rule::new(
         "media.url.private_address",
         UNFIT,
-        "An attachment's address leads into a private network, or redirects too often.",
+        "An attachment's address leads into a private network.",
         "Use a public address; an operator may set media.allow_private.",
+    ),
+    Rule::new(
+        "media.url.invalid",
+        UNFIT,
+        "An attachment's address is no http or https URL, or redirects to none.",
+        "Give the address of the file itself.",
+    ),
+    Rule::new(
+        "media.url.redirects_max",
+        UNFIT,
+        "An attachment's address redirects again and again.",
+        "Give the address that it leads to in the end.",
+    )
+    .max(MEDIA_REDIRECTS_MAX, "redirects"),
+    Rule::new(
+        "media.gone",
+        ABSENT,
+        "An attachment's bytes are no longer kept: the post that needed them settled a while ago.",
+        "Publish the post anew, with its attachment.",
     ),
     // Uploads.
     Rule::new("media.content_type", INVALID, "An upload is no multipart/form-data.", FORM),

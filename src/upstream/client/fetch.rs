@@ -6,10 +6,8 @@ use tokio::fs::File;
 use tokio::io::AsyncWriteExt as _;
 
 use super::{Upstream, literal, refusal, words};
-use crate::model::{MIME_CHARS_MAX, Millis};
+use crate::model::{MEDIA_REDIRECTS_MAX, MIME_CHARS_MAX, Millis};
 
-/// Hops of a media address.
-const REDIRECTS_MAX: usize = 3;
 /// The setting that opens private addresses.
 pub(super) const SETTING: &str = "media.allow_private";
 
@@ -32,7 +30,7 @@ pub enum FetchFault {
     #[error("fetch: {0}")]
     Invalid(String),
     /// It leads on and on.
-    #[error("fetch: it redirects more than {REDIRECTS_MAX} times")]
+    #[error("fetch: it redirects more than {MEDIA_REDIRECTS_MAX} times")]
     Redirects,
     /// It is larger than allowed.
     #[error("fetch: it is larger than {max} bytes")]
@@ -76,7 +74,7 @@ impl Upstream {
         into: &mut File,
     ) -> Result<Fetched, FetchFault> {
         let mut url = Url::parse(url).map_err(|e| FetchFault::Invalid(e.to_string()))?;
-        for _ in 0..=REDIRECTS_MAX {
+        for _ in 0..=MEDIA_REDIRECTS_MAX {
             if !matches!(url.scheme(), "http" | "https") {
                 let why = format!("{}: is no http or https address", url.scheme());
                 return Err(FetchFault::Invalid(why));
