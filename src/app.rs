@@ -7,6 +7,7 @@
 
 mod definitions;
 mod house;
+mod listen;
 
 use std::io::{IsTerminal, Write};
 use std::net::SocketAddr;
@@ -22,14 +23,15 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{oneshot, watch};
 
 use self::house::{Ground, House};
+pub use self::listen::listen_for_webhooks;
 use crate::cli::{Folders, Local, Opening, ServeOptions};
 use crate::config::{Config, ConfigError, LogFormat};
 use crate::control;
 use crate::engine::{self, Carry, Clocks, Core, Mailbox};
 use crate::front::sandbox::{Landings, SandboxDoor, SandboxError};
 use crate::front::{
-    Bodies, DiskState, Drain, Gate, Handlers, KeyUses, Limiter, Limits, OauthDoor, Ready, Server,
-    Words,
+    Api, Bodies, Description, DiskState, Drain, Gate, Handlers, KeyUses, Limiter, Limits, Mcp,
+    MediaDoor, OauthDoor, Ready, Server, Words,
 };
 use crate::model::{Dice, Now, Secret, Timestamp};
 use crate::store::{Sled, Store, StoreError};
@@ -152,18 +154,11 @@ async fn run(config: &Config, connections_max: usize, store: Arc<Sled>) -> Resul
     let disk = Arc::clone(&store);
     let oauth = Arc::new(oauth_door(config, &house, &words));
     let callback = Arc::clone(&oauth).into_callback();
-    let api = handlers(config, &house, &words, store, (sandbox.clone(), oauth)).into_api();
+    let handlers = handlers(config, &house, &words, store, (sandbox.clone(), oauth));
     let ready = ready(config, &house.engine, &clocks.now, &disk);
-    let House { engine, stopped, control, upkeep, webhooks, .. } = house;
-    let gate = Gate {
-        words: Arc::clone(&words),
-        engine: engine.clone(),
-        sandbox,
-        ready,
-        api,
-        callback,
-        drain: Arc::clone(&drain),
-    };
+    let House { engine, files, stopped, control, upkeep, webhooks, .. } = house;
+    let doors = SideDoors { sandbox, files, callback };
+    let gate = gate(&words, engine.clone(), doors, ready, handlers, &drain);
     let (stop, stopping) = watch::channel(false);
     let limits = limits(config, connections_max);
     let server = Server { listener, limits, words, service: gate.into_service() };
@@ -240,6 +235,31 @@ fn handlers(
         media: Arc::clone(&house.media),
         sandbox,
     }
+}
+
+/// Everything that can be asked for, with the API as tools and as a description.
+fn gate(
+    words: &Arc<Words>,
+    engine: engine::Handle,
+    doors: SideDoors,
+    ready: Arc<Ready>,
+    handlers: Handlers,
+    drain: &Arc<Drain>,
+) -> Gate {
+    let bodies = handlers.bodies.clone();
+    let api = handlers.into_api();
+    let description = Description::new(&words.links.base);
+    let mcp = Mcp::new(Arc::clone(words), bodies, Arc::clone(&api), &description);
+    let (words, drain) = (Arc::clone(words), Arc::clone(drain));
+    let SideDoors { sandbox, files, callback } = doors;
+    Gate { words, engine, sandbox, files, ready, api, mcp, description, callback, drain }
+}
+
+/// What is open to those who have no API key.
+struct SideDoors {
+    sandbox: Option<Arc<SandboxDoor>>,
+    files: MediaDoor,
+    callback: Api,
 }
 
 fn oauth_door(config: &Config, house: &House, words: &Arc<Words>) -> OauthDoor {

@@ -6,5 +6,10 @@ use fanfare::app;
 use fanfare::cli::Doors;
 
 fn main() -> ExitCode {
-    fanfare::cli::main(Doors { serve: app::serve, folders: app::folders, offline: app::offline })
+    fanfare::cli::main(Doors {
+        serve: app::serve,
+        listen: app::listen_for_webhooks,
+        folders: app::folders,
+        offline: app::offline,
+    })
 }

@@ -1,15 +1,18 @@
 //! Upkeep on the real engine over the memory store: what is forgotten, and what is not.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use fanfare::engine::{self, Claim, Clocks, Core, Handle, NewTarget, Options, Report, Submission};
+use fanfare::media::Media;
 use fanfare::model::{
-    AccountId, Content, ContentIx, Digest, KeyId, Millis, Output, Platform, ProfileId, Receipt,
-    RequestId, Timestamp, Verdict,
+    AccountId, BatchId, Content, ContentIx, Digest, KeyId, MediaId, MediaItem, MediaKind,
+    MediaObject, MediaSource, Millis, Output, Platform, ProfileId, Receipt, RequestId, Timestamp,
+    Verdict,
 };
-use fanfare::store::{Key, Memory, Order, Store, verify};
-use fanfare::upkeep::{expire_claims, trim_journals};
+use fanfare::store::{FetchedRecord, Key, Memory, Order, Record, Store, Write, verify};
+use fanfare::upkeep::{expire_claims, prune_media, trim_journals};
 use fanfare::wire::{Links, Reply};
 use fanfare::workflow;
 
@@ -105,4 +108,93 @@ async fn old_journals_are_trimmed_and_the_posts_stay() {
     assert_eq!((report.entries, report.findings.len()), (0, 0), "{:?}", report.findings);
     let posts = store.scan(&Key::FIRST_POST, &Key::LAST_POST, Order::Ascending, 10);
     assert_eq!(posts.expect("read").len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn media_is_removed_when_it_is_old_and_nobody_needs_it() {
+    let store = Memory::new();
+    let (handle, definition) = engine(&store);
+    let shared: Arc<dyn Store> = Arc::new(store.clone());
+    let folder = tempfile::tempdir().expect("a folder");
+    let dice = AtomicU64::new(0);
+    let dice = Arc::new(move || u128::from(dice.fetch_add(1, Ordering::Relaxed)));
+    let media = Media::open(folder.path().join("media"), dice).expect("it opens");
+    let age = |digest: &Digest, at: Timestamp| {
+        let file = std::fs::File::options().append(true).open(media.path(digest)).expect("kept");
+        let millis = u64::try_from(at.as_millis()).expect("after 1970");
+        file.set_modified(UNIX_EPOCH + Duration::from_millis(millis)).expect("ours");
+    };
+    let keep = |bytes: &str| {
+        let digest = media.put(bytes.as_bytes()).expect("kept");
+        age(&digest, NOW);
+        digest
+    };
+    let [idle, uploaded, queued, fetched, settled] =
+        ["idle", "uploaded", "queued", "fetched", "settled"].map(keep);
+    let attach = |mut submission: Submission, digest: Digest| {
+        let item = MediaItem {
+            kind: MediaKind::Image,
+            alt_text: None,
+            source: MediaSource::Inline(digest),
+        };
+        submission.contents[0].media.push(item);
+        submission
+    };
+    let far = NOW.plus(Millis(DAY.0 * 300));
+    let waiting = handle.submit(attach(submission(1, definition, Some(far)), queued)).await;
+    handle.submit(attach(submission(2, definition, None), settled)).await.expect("published");
+    let text = String::from_utf8(waiting.expect("queued").reply.body).expect("text");
+    let at = text.find("batch_").expect("an id");
+    let batch: BatchId = text[at..at + 32].parse().expect("a batch");
+    let address = Key::Fetched(batch, Digest([9; 32]));
+    let record = Record::Fetched(FetchedRecord { digest: fetched, mime: None, bytes: 7 });
+    let object = MediaObject {
+        id: MediaId::fresh(1),
+        profile: ProfileId::from_raw(1),
+        digest: uploaded,
+        mime: "image/png".to_owned(),
+        bytes: 8,
+        created_at: NOW,
+    };
+    let writes = vec![
+        Write::Put(address, record),
+        Write::Put(Key::Media(object.id), Record::Media(object.clone())),
+    ];
+    handle.write(Vec::new(), writes).await.expect("written");
+    let left = |digest: &Digest| media.path(digest).exists();
+    let all = [idle, uploaded, queued, fetched, settled];
+    let week = Millis(DAY.0 * 7);
+    for page in [1, 2, 1_000] {
+        let none = prune_media(&shared, &media, NOW.plus(week), week, page).expect("it runs");
+        assert_eq!((none, all.each_ref().map(left)), (0, [true; 5]), "as old as that is not older");
+    }
+    // What settled a week ago is no longer kept for a retry; what is queued is kept as ever.
+    let later = NOW.plus(Millis(week.0 + 1));
+    assert_eq!(prune_media(&shared, &media, later, week, 1).expect("it runs"), 2);
+    assert_eq!(all.each_ref().map(left), [false, true, true, true, false]);
+    handle.write(Vec::new(), vec![Write::Delete(Key::Media(object.id))]).await.expect("deleted");
+    assert_eq!(prune_media(&shared, &media, later, week, 1_000).expect("it runs"), 1);
+    assert_eq!(all.each_ref().map(left), [false, false, true, true, false]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn media_of_a_post_that_settled_lately_is_kept_for_a_retry() {
+    let store = Memory::new();
+    let (handle, definition) = engine(&store);
+    let shared: Arc<dyn Store> = Arc::new(store.clone());
+    let folder = tempfile::tempdir().expect("a folder");
+    let media = Media::open(folder.path().join("media"), Arc::new(|| 1)).expect("it opens");
+    let digest = media.put(b"kept long ago").expect("kept");
+    let file = std::fs::File::options().append(true).open(media.path(&digest)).expect("kept");
+    file.set_modified(UNIX_EPOCH).expect("ours");
+    let mut published = submission(1, definition, None);
+    published.contents[0].media.push(MediaItem {
+        kind: MediaKind::Image,
+        alt_text: None,
+        source: MediaSource::Inline(digest),
+    });
+    handle.submit(published).await.expect("published");
+    let prune = |now: Timestamp| prune_media(&shared, &media, now, DAY, 10).expect("it runs");
+    assert_eq!(prune(NOW.plus(DAY)), 0);
+    assert_eq!(prune(NOW.plus(Millis(DAY.0 + 1))), 1);
 }

@@ -1,4 +1,4 @@
-//! Encryption at rest: AES-256-GCM under one key of this server.
+//! Encryption at rest: AES-256-GCM under one key of this server, from which other keys derive.
 
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -150,6 +150,21 @@ mod tests {
     use super::*;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicU64, Ordering};
+
+    #[test]
+    fn derived_keys_follow_from_the_secret_and_the_label_alone() {
+        let dice: Dice = Arc::new(|| 7);
+        let nowhere = Path::new("/nonexistent");
+        let seal = |hex: &str| Seal::open(Some(&hex.repeat(32)), nowhere, Arc::clone(&dice));
+        let tag = |hex: &str, label: &str| {
+            let key = seal(hex).expect("hex").signing_key(label);
+            hmac::sign(&key, b"text").as_ref().to_vec()
+        };
+        let media = tag("ab", "media");
+        assert_eq!(media, tag("ab", "media"));
+        assert_ne!(media, tag("ab", "other"));
+        assert_ne!(media, tag("cd", "media"));
+    }
 
     #[test]
     fn what_is_sealed_opens_for_its_account_and_key_alone() {

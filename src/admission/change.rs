@@ -1,5 +1,6 @@
 //! `PATCH` and `DELETE /v1/posts/:id`.
 
+use std::future::Future;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -9,45 +10,58 @@ use super::claims::Served;
 use super::create::{Admission, Inline, media_item, too_soon};
 use super::faults::{self, conflict};
 use crate::engine::{Asking, Change, ChangeError, Changed, Submitted};
-use crate::model::{Batch, CancelReason, Code, Content, Fault, PostId, RequestId, TargetIx};
+use crate::model::{Batch, CancelReason, Content, Digest, Fault, PostId, RequestId, TargetIx};
 use crate::preflight;
-use crate::wire::{self, PatchRequest, RequestSource};
+use crate::wire::{self, PatchRequest};
 
 /// How often an edit that another edit overtook is made again on what that one left.
 const EDITS_MAX: usize = 5;
 
 impl Admission {
-    /// Changes a queued post.
-    pub async fn patch(
+    /// Changes a queued post. `keep` stores inline bytes durably; it is called only when everything
+    /// else holds.
+    pub async fn patch<K, F>(
         &self,
         caller: &Caller,
         request: &RequestId,
         key: Option<&str>,
         post: &str,
         body: Bytes,
-    ) -> Served {
+        keep: K,
+    ) -> Served
+    where
+        K: Fn(Vec<u8>) -> F,
+        F: Future<Output = Result<Digest, Fault>>,
+    {
         let route = format!("/v1/posts/{post}");
         let work = async |claim| {
             let asking = Asking { request: Some(request.clone()), claim, warnings: Vec::new() };
-            self.patched(caller, post, body.clone(), asking).await
+            self.patched(caller, post, body.clone(), asking, keep).await
         };
         self.once(request, key, ("PATCH", &route), &body, work).await
     }
 
-    async fn patched(
+    async fn patched<K, F>(
         &self,
         caller: &Caller,
         post: &str,
         body: Bytes,
         asking: Asking,
-    ) -> Result<Submitted, Fault> {
+        keep: K,
+    ) -> Result<Submitted, Fault>
+    where
+        K: Fn(Vec<u8>) -> F,
+        F: Future<Output = Result<Digest, Fault>>,
+    {
         let patch = self.off(move |_| wire::parse_patch(&body)).await?;
         let asking = Asking { warnings: patch.warnings.clone(), ..asking };
         let patch = Arc::new(patch);
+        let mut kept = Vec::new();
         for _ in 0..EDITS_MAX {
             let (caller, wanted, edit) = (caller.clone(), post.to_owned(), Arc::clone(&patch));
             let planned = self.off(move |this| this.plan(&caller, &wanted, &edit)).await?;
-            let (id, change) = planned;
+            let (id, change, inline) = planned;
+            inline.keep(&keep, &mut kept).await?;
             match self.options.engine.change(id, change, asking.clone()).await {
                 Ok(changed) => return Ok(submitted(changed)),
                 Err(ChangeError::Raced) => {}
@@ -68,7 +82,7 @@ impl Admission {
         caller: &Caller,
         post: &str,
         patch: &PatchRequest,
-    ) -> Result<(PostId, Change), Fault> {
+    ) -> Result<(PostId, Change, Inline), Fault> {
         let (id, batch, ix) = self.changeable(caller, post)?;
         let target = batch.target(ix).ok_or_else(|| faults::no_post(post))?;
         let status = wire::post_status(target);
@@ -81,8 +95,10 @@ impl Admission {
         if let Some(at) = patch.scheduled_at {
             self.window(at)?;
         }
-        let content = self.edited(patch, &batch, ix)?.map(|content| (target.content, content));
-        Ok((id, Change::Patch { due: patch.scheduled_at, content }))
+        let mut inline = Inline::default();
+        let content = self.edited(patch, &batch, ix, &mut inline)?;
+        let content = content.map(|content| (target.content, content));
+        Ok((id, Change::Patch { due: patch.scheduled_at, content }, inline))
     }
 
     /// The content after the edit, checked whole; `None` when only the time changes.
@@ -91,6 +107,7 @@ impl Admission {
         patch: &PatchRequest,
         batch: &Arc<Batch>,
         ix: TargetIx,
+        inline: &mut Inline,
     ) -> Result<Option<Content>, Fault> {
         if patch.text.is_none() && patch.media.is_none() {
             return Ok(None);
@@ -103,23 +120,12 @@ impl Admission {
                 "Connect the account again, or cancel the post.",
             ));
         }
-        let inline = patch
-            .media
-            .iter()
-            .flatten()
-            .any(|media| matches!(media.source, RequestSource::Inline(_)));
-        if inline {
-            return Err(Fault::new(Code::ValidationFailed, "an edit takes no media inline")
-                .rule("media.bytes_inline_unsupported")
-                .remedy("Give a public url, or cancel the post and create it anew."));
-        }
         let mut content = Content::clone(batch.content_of(target));
         if let Some(text) = &patch.text {
             content.text.clone_from(text);
         }
         if let Some(media) = &patch.media {
-            content.media =
-                media.iter().map(|one| media_item(one, &mut Inline::default())).collect();
+            content.media = media.iter().map(|one| media_item(one, inline)).collect();
         }
         self.uploads(&content, target.profile)?;
         let broken = preflight::shape(target.platform, &content);

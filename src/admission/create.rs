@@ -12,6 +12,7 @@ use super::flights::Flights;
 use super::resolve::{self, Resolved};
 use crate::accounts::Seal;
 use crate::engine::{Handle, NewTarget, Submission};
+use crate::media::MediaLinks;
 use crate::model::{
     Account, AccountId, Code, Content, ContentIx, Digest, Fault, MediaItem, MediaSource, Now,
     ProfileId, RequestId, SCHEDULE_LEAD_MAX, SCHEDULE_LEAD_MIN, SendOutcome, Timestamp,
@@ -40,6 +41,8 @@ pub struct AdmissionOptions {
     pub seal: Arc<Seal>,
     /// Where error pages are.
     pub links: Links,
+    /// Makes addresses of uploads.
+    pub media_links: MediaLinks,
     /// The clock.
     pub now: Now,
 }
@@ -74,6 +77,21 @@ impl Inline {
         let digest = digest(&[bytes.as_slice()]);
         self.0.push((Arc::clone(bytes), digest));
         digest
+    }
+
+    /// Keeps what is not among `kept` yet.
+    pub(super) async fn keep<K, F>(self, keep: &K, kept: &mut Vec<Digest>) -> Result<(), Fault>
+    where
+        K: Fn(Vec<u8>) -> F,
+        F: Future<Output = Result<Digest, Fault>>,
+    {
+        for (bytes, digest) in self.0 {
+            if !kept.contains(&digest) {
+                keep(bytes.to_vec()).await?;
+                kept.push(digest);
+            }
+        }
+        Ok(())
     }
 }
 
@@ -146,13 +164,7 @@ impl Admission {
     {
         let asking = caller.clone();
         let draft = self.off(move |this| this.draft(&body, &asking)).await?;
-        let mut kept: Vec<Digest> = Vec::new();
-        for (bytes, digest) in draft.inline.0 {
-            if !kept.contains(&digest) {
-                keep(bytes.to_vec()).await?;
-                kept.push(digest);
-            }
-        }
+        draft.inline.keep(&keep, &mut Vec::new()).await?;
         Ok(Submission {
             request_id: request.clone(),
             key: caller.key.id,

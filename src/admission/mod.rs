@@ -17,8 +17,10 @@ mod change;
 mod retry;
 mod validate;
 mod read;
+mod uploads;
 mod faults;
 
 pub use caller::{Caller, authenticate, require};
 pub use claims::Served;
 pub use create::{Admission, AdmissionOptions};
+pub use uploads::{NewUpload, out_of_scope};

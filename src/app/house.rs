@@ -12,7 +12,8 @@ use crate::config::Config;
 use crate::control::Control;
 use crate::courier::{Courier, CourierOptions};
 use crate::engine::{self, Clocks, Core};
-use crate::media::Media;
+use crate::front::MediaDoor;
+use crate::media::{Media, MediaLinks};
 use crate::model::{KeyPrefix, Scope, Secret};
 use crate::platforms::registry;
 use crate::store::Store;
@@ -20,6 +21,10 @@ use crate::upkeep::Upkeep;
 use crate::upstream::{Upstream, UpstreamOptions};
 use crate::webhooks::{Webhooks, WebhooksOptions};
 use crate::wire::{KeyRequest, Links};
+use crate::workflow::{Catalog, DeliverDefinition};
+
+/// What the key that signs addresses of uploads is derived under. Another label voids them all.
+const MEDIA_LINKS: &str = "media links";
 
 /// The rooms, built.
 pub(super) struct House {
@@ -29,6 +34,7 @@ pub(super) struct House {
     pub admission: Arc<Admission>,
     pub webhooks: Webhooks,
     pub media: Arc<Media>,
+    pub files: MediaDoor,
     pub control: Arc<Control>,
     pub upkeep: Upkeep,
     pub own_base: Arc<OnceLock<String>>,
@@ -59,31 +65,24 @@ pub(super) fn build(ground: Ground<'_>) -> Result<House, AppError> {
     let upstream = upstream(config, clocks)?;
     let own_base: Arc<OnceLock<String>> = Arc::default();
     let seal = Arc::new(seal(config, clocks)?);
-    let webhooks = Webhooks::new(WebhooksOptions {
-        store: Arc::clone(&store),
-        engine: engine.clone(),
-        upstream: Arc::clone(&upstream),
-        seal: Arc::clone(&seal),
-        definition: loaded.deliver,
-        now: Arc::clone(&clocks.now),
-        dice: Arc::clone(&clocks.dice),
-    });
-    let accounts = Arc::new(Accounts::new(AccountsOptions {
-        store: Arc::clone(&store),
-        engine: engine.clone(),
-        upstream: Arc::clone(&upstream),
-        seal: Arc::clone(&seal),
-        clients: config.oauth.clone(),
-        links: links.clone(),
-        now: Arc::clone(&clocks.now),
-        dice: Arc::clone(&clocks.dice),
-        own_base: Arc::clone(&own_base),
-        sandbox_token,
-    }));
+    let common = Common {
+        config,
+        clocks,
+        store: &store,
+        engine: &engine,
+        upstream: &upstream,
+        seal: &seal,
+        links: &links,
+    };
+    let webhooks = common.webhooks(loaded.deliver);
+    let accounts = common.accounts(Arc::clone(&own_base), sandbox_token);
     let media = media(config, clocks)?;
+    let media_links = MediaLinks::new(seal.signing_key(MEDIA_LINKS), links.base.clone());
     let courier = Courier::new(CourierOptions {
+        store: Arc::clone(&store),
+        engine: engine.clone(),
         accounts: Arc::clone(&accounts),
-        upstream,
+        upstream: Arc::clone(&upstream),
         media: Arc::clone(&media),
         registry: Arc::clone(&registry),
         catalog: Arc::clone(&catalog),
@@ -92,30 +91,94 @@ pub(super) fn build(ground: Ground<'_>) -> Result<House, AppError> {
     });
     let stopped = super::start_engine(core, mailbox, &engine, courier.into_carry(), clocks)?;
     let admission = Arc::new(Admission::new(AdmissionOptions {
+        media_links: media_links.clone(),
         store: Arc::clone(&store),
         engine: engine.clone(),
         catalog: Arc::clone(&catalog),
         registry,
-        seal,
+        seal: Arc::clone(&seal),
         links: links.clone(),
         now: Arc::clone(&clocks.now),
     }));
-    let control = Arc::new(Control {
+    let control = common.control(&accounts, &webhooks, catalog);
+    let upkeep = Upkeep {
         store: Arc::clone(&store),
         engine: engine.clone(),
-        accounts: Arc::clone(&accounts),
-        catalog,
-        links,
-        now: Arc::clone(&clocks.now),
-        dice: Arc::clone(&clocks.dice),
-    });
-    let upkeep = Upkeep {
-        store,
-        engine: engine.clone(),
+        media: Arc::clone(&media),
         now: Arc::clone(&clocks.now),
         tasks: loaded.upkeep,
     };
-    Ok(House { engine, stopped, accounts, admission, webhooks, media, control, upkeep, own_base })
+    let files = MediaDoor { links: media_links, media: Arc::clone(&media), store };
+    Ok(House {
+        engine,
+        stopped,
+        accounts,
+        admission,
+        webhooks,
+        media,
+        files,
+        control,
+        upkeep,
+        own_base,
+    })
+}
+
+/// What several rooms are built from.
+struct Common<'a> {
+    config: &'a Config,
+    links: &'a Links,
+    clocks: &'a Clocks,
+    store: &'a Arc<dyn Store>,
+    engine: &'a engine::Handle,
+    upstream: &'a Arc<Upstream>,
+    seal: &'a Arc<Seal>,
+}
+
+impl Common<'_> {
+    fn webhooks(&self, definition: DeliverDefinition) -> Webhooks {
+        Webhooks::new(WebhooksOptions {
+            store: Arc::clone(self.store),
+            engine: self.engine.clone(),
+            upstream: Arc::clone(self.upstream),
+            seal: Arc::clone(self.seal),
+            definition,
+            now: Arc::clone(&self.clocks.now),
+            dice: Arc::clone(&self.clocks.dice),
+        })
+    }
+
+    fn accounts(&self, own_base: Arc<OnceLock<String>>, sandbox_token: Secret) -> Arc<Accounts> {
+        Arc::new(Accounts::new(AccountsOptions {
+            store: Arc::clone(self.store),
+            engine: self.engine.clone(),
+            upstream: Arc::clone(self.upstream),
+            seal: Arc::clone(self.seal),
+            clients: self.config.oauth.clone(),
+            links: self.links.clone(),
+            now: Arc::clone(&self.clocks.now),
+            dice: Arc::clone(&self.clocks.dice),
+            own_base,
+            sandbox_token,
+        }))
+    }
+
+    fn control(
+        &self,
+        accounts: &Arc<Accounts>,
+        webhooks: &Webhooks,
+        catalog: Arc<Catalog>,
+    ) -> Arc<Control> {
+        Arc::new(Control {
+            store: Arc::clone(self.store),
+            engine: self.engine.clone(),
+            accounts: Arc::clone(accounts),
+            webhooks: webhooks.clone(),
+            catalog,
+            links: self.links.clone(),
+            now: Arc::clone(&self.clocks.now),
+            dice: Arc::clone(&self.clocks.dice),
+        })
+    }
 }
 
 fn media(config: &Config, clocks: &Clocks) -> Result<Arc<Media>, AppError> {

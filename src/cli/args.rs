@@ -85,9 +85,15 @@ pub(super) enum Command {
     /// Connect, list and remove accounts
     #[command(subcommand)]
     Accounts(Accounts),
+    /// Make and list profiles, which group accounts
+    #[command(subcommand)]
+    Profiles(Profiles),
     /// Look at batches and put them right
     #[command(subcommand)]
     Batch(Batch),
+    /// Make, list and remove webhook endpoints, and see what arrived
+    #[command(subcommand)]
+    Webhooks(Webhooks),
     /// Check what is stored
     #[command(subcommand)]
     Journal(Journal),
@@ -204,6 +210,16 @@ pub(super) enum Batch {
         #[command(flatten)]
         common: Common,
     },
+    /// Try a post that failed, was rejected or was canceled again
+    Retry {
+        /// The post
+        post: String,
+        /// Even if it may be live already
+        #[arg(long)]
+        force: bool,
+        #[command(flatten)]
+        common: Common,
+    },
     /// Decide what became of a held post
     #[command(after_help = "Example:\n  fanfare batch rule post_01… published --uri at://…")]
     Rule {
@@ -216,6 +232,86 @@ pub(super) enum Batch {
         uri: Option<String>,
         #[command(flatten)]
         common: Common,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Profiles {
+    /// Make a profile
+    Create {
+        /// Its name
+        #[arg(long)]
+        name: String,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// List the profiles
+    List {
+        #[command(flatten)]
+        common: Common,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Webhooks {
+    /// Make an endpoint; its signing secret is shown once
+    #[command(
+        after_help = "Example:\n  fanfare webhooks create --url https://example.com/hook \\\n    \
+        --event post.published --event post.failed"
+    )]
+    Create {
+        /// Where events go
+        #[arg(long)]
+        url: String,
+        /// What it wants to hear; without any, everything
+        #[arg(long = "event", value_name = "EVENT")]
+        events: Vec<String>,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// List the endpoints and how they do
+    List {
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Remove an endpoint
+    Remove {
+        /// The endpoint's id
+        id: String,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Show the newest attempts at deliveries to an endpoint
+    Deliveries {
+        /// The endpoint's id
+        id: String,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Deliver events again: one, or all after another one
+    Redeliver {
+        /// The endpoint's id
+        id: String,
+        /// The event
+        #[arg(long, value_name = "EVENT_ID", required_unless_present = "after")]
+        event: Option<String>,
+        /// The last event that is not wanted
+        #[arg(long, value_name = "EVENT_ID", conflicts_with = "event")]
+        after: Option<String>,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Be an endpoint: print every event that is delivered here
+    Listen {
+        /// Where to listen; port 0 picks a free one
+        #[arg(long, default_value = "127.0.0.1:8001")]
+        address: std::net::SocketAddr,
+        /// The endpoint's signing secret, to check signatures with
+        #[arg(long, env = "FANFARE_WEBHOOK_SECRET", hide_env_values = true)]
+        secret: Option<String>,
+        /// The status to answer with: 500 to see deliveries tried again
+        #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u16).range(200..600))]
+        answer: u16,
     },
 }
 

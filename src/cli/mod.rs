@@ -11,6 +11,7 @@ mod run;
 mod show;
 
 use std::future::Future;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::process::ExitCode;
@@ -21,6 +22,7 @@ use clap::Parser as _;
 use self::args::{Cli, Command, ServeArgs};
 use self::run::Errand;
 use crate::control::Control;
+use crate::model::Secret;
 
 /// What `serve` was told; every other command takes the same to find the data.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -29,6 +31,17 @@ pub struct ServeOptions {
     pub config: Option<PathBuf>,
     /// Settings given as flags: dotted keys with their values.
     pub settings: Vec<(String, String)>,
+}
+
+/// What `webhooks listen` was told.
+#[derive(Debug, Clone)]
+pub struct ListenOptions {
+    /// Where to listen.
+    pub address: SocketAddr,
+    /// The secret to check signatures with, if it was given.
+    pub secret: Option<Secret>,
+    /// The status that every delivery is answered with.
+    pub answer: u16,
 }
 
 /// The folders a command needs to know.
@@ -56,6 +69,8 @@ type Offline = fn(&ServeOptions) -> Opening;
 pub struct Doors {
     /// Runs the server until it is told to stop.
     pub serve: fn(ServeOptions) -> ExitCode,
+    /// Hears webhooks until it is told to stop.
+    pub listen: fn(ListenOptions) -> ExitCode,
     /// Reads the settings for the folders.
     pub folders: fn(&ServeOptions) -> Result<Folders, String>,
     /// Opens the store.
@@ -71,6 +86,7 @@ pub fn main(doors: Doors) -> ExitCode {
     let command = cli.command.unwrap_or(Command::Serve(cli.serve));
     match run::errand(command) {
         Errand::Serve(args) => (doors.serve)(options(*args)),
+        Errand::Listen(options) => (doors.listen)(options),
         Errand::Ask(job) => {
             let options = options(job.common.serve.clone());
             match (doors.folders)(&options) {

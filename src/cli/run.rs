@@ -8,11 +8,13 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::args::{
-    Accounts, Batch, Command, Common, Connect, Journal, Keys, RulingArg, ServeArgs, Workflow,
+    Accounts, Batch, Command, Common, Connect, Journal, Keys, Profiles, RulingArg, ServeArgs,
+    Webhooks, Workflow,
 };
 use super::show::{refusal, show};
-use super::{Local, Offline, ServeOptions};
+use super::{ListenOptions, Local, Offline, ServeOptions};
 use crate::control::{Answer, Control, Request, SocketError, ask, follow};
+use crate::model::Secret;
 use crate::platforms::{Registry, registry};
 use crate::workflow;
 
@@ -36,6 +38,8 @@ pub(super) enum Errand {
     Check(Vec<std::path::PathBuf>, Box<Common>),
     /// Run the server.
     Serve(Box<ServeArgs>),
+    /// Hear webhooks.
+    Listen(ListenOptions),
 }
 
 /// What a command comes to.
@@ -70,6 +74,14 @@ pub(super) fn errand(command: Command) -> Errand {
             };
             plain(Request::BatchRule { post, ruling: ruling.to_owned(), uri }, common)
         }
+        Command::Batch(Batch::Retry { post, force, common }) => {
+            plain(Request::BatchRetry { post, force }, common)
+        }
+        Command::Profiles(Profiles::Create { name, common }) => {
+            plain(Request::ProfilesCreate { name }, common)
+        }
+        Command::Profiles(Profiles::List { common }) => plain(Request::ProfilesList, common),
+        Command::Webhooks(webhooks) => hooks(webhooks),
         Command::Journal(Journal::Verify { common }) => plain(Request::JournalVerify, common),
         Command::Workflow(Workflow::List { common }) => plain(Request::WorkflowList, common),
         Command::Workflow(Workflow::Check { files, common }) => {
@@ -77,6 +89,25 @@ pub(super) fn errand(command: Command) -> Errand {
         }
         Command::Serve(serve) => Errand::Serve(Box::new(serve)),
     }
+}
+
+fn hooks(webhooks: Webhooks) -> Errand {
+    let (request, common) = match webhooks {
+        Webhooks::Create { url, events, common } => {
+            (Request::WebhooksCreate { url, events }, common)
+        }
+        Webhooks::List { common } => (Request::WebhooksList, common),
+        Webhooks::Remove { id, common } => (Request::WebhooksRemove { id }, common),
+        Webhooks::Deliveries { id, common } => (Request::WebhooksDeliveries { id }, common),
+        Webhooks::Redeliver { id, event, after, common } => {
+            (Request::WebhooksRedeliver { id, event, after }, common)
+        }
+        Webhooks::Listen { address, secret, answer } => {
+            let secret = secret.map(Secret::new);
+            return Errand::Listen(ListenOptions { address, secret, answer });
+        }
+    };
+    Errand::Ask(Box::new(Job { request, common, follow: false }))
 }
 
 fn connecting(connect: Connect) -> (Request, Common) {

@@ -26,6 +26,35 @@ pub(super) fn show(request: &Request, answer: &Value) -> String {
             let _ = writeln!(out, "connected {} {name}", text(answer, "platform"));
             let _ = writeln!(out, "account id {}", text(answer, "id"));
         }
+        Request::ProfilesList => table(&mut out, answer, &["id", "name", "slug"]),
+        Request::ProfilesCreate { .. } => {
+            let _ = writeln!(out, "profile {} {}", text(answer, "slug"), text(answer, "id"));
+        }
+        Request::WebhooksCreate { .. } => {
+            let _ = writeln!(out, "{}", text(answer, "signingSecret"));
+            let id = text(answer, "id");
+            let _ = writeln!(out, "This is the only time the secret is shown. Id: {id}");
+        }
+        Request::WebhooksList => {
+            let columns = ["id", "active", "url", "events", "lastDeliveryAt", "lastFailureReason"];
+            table(&mut out, answer, &columns);
+        }
+        Request::WebhooksDeliveries { .. } => {
+            let columns = ["createdAt", "type", "eventId", "attempt", "status", "ok", "errorName"];
+            table(&mut out, answer, &columns);
+        }
+        Request::WebhooksRemove { id } => drop(writeln!(out, "removed {id}")),
+        Request::WebhooksRedeliver { .. } => {
+            let count = text(answer, "redelivered");
+            let _ = writeln!(out, "{count} events are delivered again");
+            let next = text(answer, "nextAfter");
+            if !next.is_empty() {
+                let _ = writeln!(out, "There are more: go on with --after {next}");
+            }
+        }
+        Request::BatchRetry { post, .. } => {
+            let _ = writeln!(out, "{post} goes out at {}", text(answer, "scheduledAt"));
+        }
         Request::KeysRevoke { id } => drop(writeln!(out, "revoked {id}")),
         Request::AccountsRemove { id } => drop(writeln!(out, "removed {id}")),
         Request::BatchList { .. } => {

@@ -14,6 +14,7 @@ use crate::model::{
     PostId, RequestId, Ruling, Scope, Secret,
 };
 use crate::store::{Store, StoreError};
+use crate::webhooks::Webhooks;
 use crate::wire::{self, KeyRequest, Links};
 use crate::workflow::Catalog;
 
@@ -29,6 +30,8 @@ pub struct Control {
     pub engine: Handle,
     /// Accounts and keys.
     pub accounts: Arc<Accounts>,
+    /// Webhook endpoints.
+    pub webhooks: Webhooks,
     /// The definitions.
     pub catalog: Arc<Catalog>,
     /// Where error pages are.
@@ -98,6 +101,14 @@ impl Control {
             | Request::BatchShow { .. }
             | Request::BatchJournal { .. }
             | Request::JournalVerify => self.read(request).await,
+            Request::BatchRetry { .. }
+            | Request::WebhooksCreate { .. }
+            | Request::WebhooksList
+            | Request::WebhooksRemove { .. }
+            | Request::WebhooksDeliveries { .. }
+            | Request::WebhooksRedeliver { .. }
+            | Request::ProfilesCreate { .. }
+            | Request::ProfilesList => self.tend(request).await,
         }
     }
 

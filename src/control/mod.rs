@@ -8,6 +8,7 @@
 
 mod request;
 mod execute;
+mod hooks;
 mod batches;
 mod story;
 mod verify;

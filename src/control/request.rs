@@ -65,6 +65,48 @@ pub enum Request {
         /// Where it is, for a published one.
         uri: Option<String>,
     },
+    /// Try a post that is not live again.
+    BatchRetry {
+        /// The post.
+        post: String,
+        /// Whether it is accepted that the post may be live.
+        force: bool,
+    },
+    /// Make a webhook endpoint.
+    WebhooksCreate {
+        /// Where events go.
+        url: String,
+        /// What it wants to hear; empty: everything.
+        events: Vec<String>,
+    },
+    /// List the webhook endpoints.
+    WebhooksList,
+    /// Remove a webhook endpoint.
+    WebhooksRemove {
+        /// Its id.
+        id: String,
+    },
+    /// The newest attempts at deliveries to an endpoint.
+    WebhooksDeliveries {
+        /// The endpoint's id.
+        id: String,
+    },
+    /// Deliver events to an endpoint again.
+    WebhooksRedeliver {
+        /// The endpoint's id.
+        id: String,
+        /// The one event; without it, all after the other one.
+        event: Option<String>,
+        /// The last event that is not wanted.
+        after: Option<String>,
+    },
+    /// Make a profile.
+    ProfilesCreate {
+        /// Its name.
+        name: String,
+    },
+    /// List the profiles.
+    ProfilesList,
     /// Read every record and replay every journal.
     JournalVerify,
     /// List the workflow definitions in use.

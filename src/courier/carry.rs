@@ -2,19 +2,21 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::snapshot;
+use super::flights::Flights;
 use crate::accounts::{AccessError, Accounts};
-use crate::engine::{Call, Carry, Report};
+use crate::engine::{Call, Carry, Handle, Report};
 use crate::media::Media;
 use crate::model::{
-    Attempt, Code, Content, Cursor, EXCHANGE_BYTES_MAX, Exchange, Fault, Millis, Now, SendOutcome,
-    Target, Verdict,
+    Attempt, Code, Content, Cursor, EXCHANGE_BYTES_MAX, Exchange, Fault, MediaItem, Millis, Now,
+    SendOutcome, Target, Verdict,
 };
 use crate::platforms::{
     self, Access, Answer, Body, Context, MediaFacts, Platform, Prepared, Registry, Rehearsal,
     Request, SNAPSHOT,
 };
+use crate::store::Store;
 use crate::upstream::Upstream;
 use crate::wire::Links;
 use crate::workflow::{Catalog, Definition, Step};
@@ -22,6 +24,10 @@ use crate::workflow::{Catalog, Definition, Step};
 /// What the courier is built from.
 #[derive(Clone)]
 pub struct CourierOptions {
+    /// The store, for reading.
+    pub store: Arc<dyn Store>,
+    /// The engine, for noting what was fetched.
+    pub engine: Handle,
     /// Access to accounts.
     pub accounts: Arc<Accounts>,
     /// The way outward.
@@ -42,6 +48,8 @@ pub struct CourierOptions {
 #[derive(Clone)]
 pub struct Courier {
     pub(super) options: CourierOptions,
+    /// Fetches under way.
+    pub(super) flights: Flights,
 }
 
 impl std::fmt::Debug for Courier {
@@ -63,25 +71,33 @@ struct Job<'a> {
 
 impl Courier {
     /// A courier.
-    pub const fn new(options: CourierOptions) -> Self {
-        Self { options }
+    pub fn new(options: CourierOptions) -> Self {
+        Self { options, flights: Flights::default() }
     }
 
-    /// What the engine calls. A panic in a codec is reported as what it leaves: doubt.
+    /// What the engine calls. A panic in a codec is reported as what it leaves: doubt, once
+    /// anything may have been sent; before that, nothing but another try.
     pub fn into_carry(self) -> Carry {
         Arc::new(move |call: Call| {
             let courier = self.clone();
             Box::pin(async move {
-                let work = tokio::spawn(async move { courier.carry(call).await });
+                let sending = Arc::new(AtomicBool::new(false));
+                let marker = Arc::clone(&sending);
+                let work = tokio::spawn(async move { courier.carry(call, &marker).await });
                 work.await.unwrap_or_else(|problem| {
                     tracing::error!(%problem, "an attempt broke off");
-                    Report { verdict: Verdict::Unknown { fault: broke_off() }, exchange: None }
+                    let verdict = if sending.load(Ordering::Acquire) {
+                        Verdict::Unknown { fault: broke_off(SendOutcome::Unknown) }
+                    } else {
+                        Verdict::Retry { fault: broke_off(SendOutcome::NotSent), after: None }
+                    };
+                    Report { verdict, exchange: None }
                 })
             })
         })
     }
 
-    async fn carry(&self, call: Call) -> Report {
+    async fn carry(&self, call: Call, sending: &AtomicBool) -> Report {
         let Some(job) = self.job(&call) else {
             return Report { verdict: Verdict::Refuse { fault: nowhere() }, exchange: None };
         };
@@ -117,9 +133,10 @@ impl Courier {
             }
             Prepared::Snapshot => {
                 let item = job.content.media.get(usize::from(job.attempt.step.round));
-                (self.snapshot(item, timeout).await, None)
+                (self.snapshot(&call, job.target, item, timeout).await, None)
             }
             Prepared::Request(request) => {
+                sending.store(true, Ordering::Release);
                 let answer = self.send(&request, &cx, timeout).await;
                 (answer, Some(request))
             }
@@ -180,9 +197,15 @@ impl Courier {
         self.options.upstream.send(request, token, media, timeout).await
     }
 
-    async fn snapshot(&self, item: Option<&crate::model::MediaItem>, timeout: Millis) -> Answer {
+    async fn snapshot(
+        &self,
+        call: &Call,
+        target: &Target,
+        item: Option<&MediaItem>,
+        timeout: Millis,
+    ) -> Answer {
         match item {
-            Some(item) => snapshot::take(&self.options, item, timeout).await,
+            Some(item) => self.take(call.batch.id, target.profile, item, timeout).await,
             None => Answer::SnapshotFailed { fault: nowhere(), retry_after: None },
         }
     }
@@ -240,11 +263,11 @@ fn exchange(request: &Request, answer: &Answer, took: Millis) -> Exchange {
     }
 }
 
-fn broke_off() -> Fault {
+fn broke_off(outcome: SendOutcome) -> Fault {
     Fault::new(Code::InternalError, "a mistake in this server broke the attempt off")
         .rule("server.attempt")
         .remedy("Look at the account before publishing again; the log has the reason.")
-        .outcome(SendOutcome::Unknown)
+        .outcome(outcome)
 }
 
 fn too_slow(target: &Target) -> Fault {

@@ -5,5 +5,6 @@
 
 mod carry;
 mod snapshot;
+mod flights;
 
 pub use carry::{Courier, CourierOptions};

@@ -1,91 +1,151 @@
-//! Getting hold of an attachment's bytes, once.
+//! Getting hold of an attachment's bytes: once for a batch, however many targets and attempts.
 
 use std::sync::Arc;
 
 use tokio::fs::File;
 
-use super::carry::CourierOptions;
+use super::carry::Courier;
+use super::flights::Landed;
+use crate::engine::WriteError;
 use crate::model::{
-    Code, Digest, Fault, MEDIA_BYTES_MAX, MediaItem, MediaSource, Millis, SendOutcome,
+    BatchId, Code, Digest, Fault, MEDIA_BYTES_MAX, MediaId, MediaItem, MediaSource, Millis,
+    ProfileId, SendOutcome,
 };
 use crate::platforms::Answer;
-use crate::upstream::FetchFault;
+use crate::store::{FetchedRecord, Key, Record, Write};
+use crate::upstream::{FetchFault, Fetched};
 
-/// The wait before a file that could not be fetched is asked for again.
+/// The wait before what failed by no fault of the request is tried again.
 const AGAIN: Millis = Millis::from_secs(1);
 
-/// The facts of an attachment, its bytes being kept by then.
-pub(super) async fn take(options: &CourierOptions, item: &MediaItem, timeout: Millis) -> Answer {
-    let digest = match &item.source {
-        MediaSource::Inline(digest) => *digest,
-        MediaSource::Upload(id) => {
-            let fault = fault(Code::NotFound, format!("there is no upload {id}"), "media.unknown");
-            return Answer::SnapshotFailed { fault, retry_after: None };
-        }
-        MediaSource::Url(url) => match fetch(options, url, timeout).await {
+/// A fault, and when to try again if that may help.
+type Failure = (Fault, Option<Millis>);
+
+impl Courier {
+    /// The facts of an attachment of a batch, its bytes being kept by then; `profile` is that of
+    /// the account it goes to.
+    pub(super) async fn take(
+        &self,
+        batch: BatchId,
+        profile: ProfileId,
+        item: &MediaItem,
+        timeout: Millis,
+    ) -> Answer {
+        let found = match &item.source {
+            MediaSource::Inline(digest) => Ok(*digest),
+            MediaSource::Upload(id) => self.uploaded(*id, profile).await,
+            MediaSource::Url(url) => self.fetched(batch, url, timeout).await,
+        };
+        let digest = match found {
             Ok(digest) => digest,
             Err((fault, retry_after)) => return Answer::SnapshotFailed { fault, retry_after },
-        },
-    };
-    let media = Arc::clone(&options.media);
-    let facts = tokio::task::spawn_blocking(move || media.facts(&digest)).await;
-    match facts {
-        Ok(Ok(facts)) => Answer::Snapshot(facts),
-        Ok(Err(problem)) => disk(&problem),
-        Err(problem) => disk(&problem),
+        };
+        let media = Arc::clone(&self.options.media);
+        let facts = tokio::task::spawn_blocking(move || media.facts(&digest)).await;
+        let (fault, retry_after) = match facts {
+            Ok(Ok(facts)) => return Answer::Snapshot(facts),
+            Ok(Err(problem)) if problem.is_missing() => (gone(), None),
+            Ok(Err(problem)) => disk(&problem),
+            Err(problem) => disk(&problem),
+        };
+        Answer::SnapshotFailed { fault, retry_after }
+    }
+
+    async fn uploaded(&self, id: MediaId, profile: ProfileId) -> Landed {
+        match self.read(Key::Media(id)).await? {
+            Some(Record::Media(object)) if object.profile == profile => Ok(object.digest),
+            _ => Err((unknown(id), None)),
+        }
+    }
+
+    /// The bytes of an address as the batch first got them: a file may change between targets, and
+    /// between an attempt and the next.
+    async fn fetched(&self, batch: BatchId, url: &str, timeout: Millis) -> Landed {
+        let hash = ring::digest::digest(&ring::digest::SHA256, url.as_bytes());
+        let mut address = Digest([0; 32]);
+        address.0.copy_from_slice(hash.as_ref());
+        let key = Key::Fetched(batch, address);
+        let fetching = async {
+            // Looked for here, not before: whoever fetched it may have landed just now.
+            match self.read(key).await? {
+                Some(Record::Fetched(record)) => Ok(record.digest),
+                _ => self.fetch(key, url, timeout).await,
+            }
+        };
+        let joined = self.flights.join(batch, address, fetching);
+        if let Ok(landed) = tokio::time::timeout(timeout.as_duration(), joined).await {
+            return landed;
+        }
+        let why = format!("it was not here within {timeout}");
+        Err(unfetched(&FetchFault::Unreachable(why)))
+    }
+
+    async fn fetch(&self, key: Key, url: &str, timeout: Millis) -> Landed {
+        let incoming = self.options.media.incoming();
+        let mut file = File::create(incoming.path()).await.map_err(|e| disk(&e))?;
+        let fetched = self.options.upstream.fetch(url, MEDIA_BYTES_MAX, &mut file, timeout).await;
+        drop(file);
+        let Fetched { bytes, mime } = fetched.map_err(|problem| unfetched(&problem))?;
+        let media = Arc::clone(&self.options.media);
+        let adopted = tokio::task::spawn_blocking(move || media.adopt(&incoming)).await;
+        let digest = adopted.map_err(|e| disk(&e))?.map_err(|e| disk(&e))?;
+        let record = Record::Fetched(FetchedRecord { digest, mime, bytes });
+        let writes = vec![Write::Put(key, record)];
+        match self.options.engine.write(vec![(key, None)], writes).await {
+            Ok(()) => Ok(digest),
+            // An attempt that was given up may have got there first; its bytes count.
+            Err(WriteError::Raced) => match self.read(key).await? {
+                Some(Record::Fetched(record)) => Ok(record.digest),
+                _ => Err(disk(&WriteError::Raced)),
+            },
+            Err(problem) => Err(disk(&problem)),
+        }
+    }
+
+    async fn read(&self, key: Key) -> Result<Option<Record>, Failure> {
+        let store = Arc::clone(&self.options.store);
+        let found = tokio::task::spawn_blocking(move || store.get(&key)).await;
+        found.map_err(|e| disk(&e))?.map_err(|e| disk(&e))
     }
 }
 
-async fn fetch(
-    options: &CourierOptions,
-    url: &str,
-    timeout: Millis,
-) -> Result<Digest, (Fault, Option<Millis>)> {
-    let incoming = options.media.incoming();
-    let broken = |problem: &dyn std::fmt::Display| match disk(problem) {
-        Answer::SnapshotFailed { fault, retry_after } => (fault, retry_after),
-        _ => (fault(Code::InternalError, problem.to_string(), "media.store"), Some(AGAIN)),
-    };
-    let mut file = File::create(incoming.path()).await.map_err(|e| broken(&e))?;
-    let fetched = options.upstream.fetch(url, MEDIA_BYTES_MAX, &mut file, timeout).await;
-    drop(file);
-    fetched.map_err(|problem| unfetched(&problem))?;
-    let media = Arc::clone(&options.media);
-    let adopted = tokio::task::spawn_blocking(move || media.adopt(&incoming)).await;
-    adopted.map_err(|e| broken(&e))?.map_err(|e| broken(&e))
-}
-
-fn unfetched(problem: &FetchFault) -> (Fault, Option<Millis>) {
+fn unfetched(problem: &FetchFault) -> Failure {
     let message = format!("the attachment's URL could not be fetched: {problem}");
-    match problem {
-        FetchFault::Refused(_) => {
-            (fault(Code::PreflightFailed, message, "media.url.private_address"), None)
-        }
-        FetchFault::TooLarge { .. } => {
-            (fault(Code::PreflightFailed, message, "media.size_max"), None)
-        }
+    let (rule, retry_after) = match problem {
+        FetchFault::Blocked(_) => ("media.url.private_address", None),
+        FetchFault::Invalid(_) => ("media.url.invalid", None),
+        FetchFault::Redirects => ("media.url.redirects_max", None),
+        FetchFault::TooLarge { .. } => ("media.size_max", None),
         FetchFault::Status(status) if *status < 500 && *status != 408 && *status != 429 => {
-            (fault(Code::PreflightFailed, message, "media.reachable"), None)
+            ("media.reachable", None)
         }
-        FetchFault::Status(_) | FetchFault::Unreachable(_) => {
-            (fault(Code::PreflightFailed, message, "media.reachable"), Some(AGAIN))
-        }
-        FetchFault::Disk(_) => (fault(Code::InternalError, message, "media.store"), Some(AGAIN)),
-    }
+        FetchFault::Status(_) | FetchFault::Unreachable(_) => ("media.reachable", Some(AGAIN)),
+        FetchFault::Disk(why) => return disk(why),
+    };
+    let remedy = "Give a public http or https URL of a file within the limit, or upload it first.";
+    (fault(Code::PreflightFailed, message, rule, remedy), retry_after)
 }
 
-fn disk(problem: &dyn std::fmt::Display) -> Answer {
+fn disk(problem: &dyn std::fmt::Display) -> Failure {
     tracing::error!(%problem, "media cannot be kept or read");
     let message = "the attachment's bytes cannot be kept or read".to_owned();
-    let fault = fault(Code::InternalError, message, "media.store");
-    Answer::SnapshotFailed { fault, retry_after: Some(AGAIN) }
+    let remedy = "The operator finds the reason in the log.";
+    (fault(Code::InternalError, message, "media.store", remedy), Some(AGAIN))
 }
 
-fn fault(code: Code, message: String, rule: &str) -> Fault {
-    let remedy = match code {
-        Code::InternalError => "The operator finds the reason in the log.",
-        Code::NotFound => "Send the file inline or by a public URL.",
-        _ => "Give a public http or https URL of a file within the limit, or send it inline.",
-    };
+fn unknown(id: MediaId) -> Fault {
+    let message = format!("there is no upload {id} in the account's profile");
+    let remedy = "GET /v1/media lists the uploads; POST /v1/media makes one.";
+    fault(Code::NotFound, message, "media.unknown", remedy)
+}
+
+/// Bytes are kept for a while after the post that needed them has settled.
+fn gone() -> Fault {
+    let message = "the attachment's bytes are no longer kept".to_owned();
+    let remedy = "Publish the post anew, with its attachment.";
+    fault(Code::NotFound, message, "media.gone", remedy)
+}
+
+fn fault(code: Code, message: String, rule: &str, remedy: &str) -> Fault {
     Fault::new(code, message).rule(rule).remedy(remedy).outcome(SendOutcome::NotSent)
 }

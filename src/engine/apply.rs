@@ -230,8 +230,9 @@ impl Core {
             .any(|target| matches!(target.cursor, Cursor::Ready { .. } | Cursor::Running(_)));
         let wake = machine::live_wake(new);
         let near = wake.is_some_and(|at| self.is_near(at));
-        self.alarms.set(new.id, if busy || near { wake } else { None });
         let soon = wake.is_some_and(|at| at.since(self.moment.at).0 < HOT_MS);
+        // What stays in memory has its alarm there: nobody looks for it in the store.
+        self.alarms.set(new.id, if busy || near || soon { wake } else { None });
         if busy || (soon && !new.is_settled()) {
             self.hot.insert(new.id, Arc::clone(new));
         } else {

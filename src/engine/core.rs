@@ -172,10 +172,12 @@ impl Core {
     ) -> Result<Vec<Release>, StoreError> {
         self.moment = moment;
         self.entropy_drawn = 0;
+        // Before the inputs: after a jump of the clock what they schedule may lie beyond the old
+        // horizon and be due at once.
+        self.move_horizon()?;
         for input in inputs {
             self.take(input)?;
         }
-        self.move_horizon()?;
         self.ring()?;
         self.unpark()?;
         self.hand_out_slots()?;

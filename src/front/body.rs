@@ -4,13 +4,22 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::{Bytes, BytesMut};
-use http_body_util::BodyExt;
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt, Full};
 use hyper::body::Body;
 
 use crate::model::{Code, Fault, Millis};
 
-/// Reads bodies and keeps count of the memory they take together.
-#[derive(Debug)]
+/// The body of a request: from a connection, or of a call made within this process.
+pub type RequestBody = BoxBody<Bytes, hyper::Error>;
+
+/// The body of a call made within this process.
+pub fn whole(bytes: Bytes) -> RequestBody {
+    Full::new(bytes).map_err(|never| match never {}).boxed()
+}
+
+/// Reads bodies and keeps count of the memory they take together. A clone keeps the same count.
+#[derive(Debug, Clone)]
 pub struct Bodies {
     bytes_max: u64,
     all_bytes_max: u64,
@@ -154,7 +163,6 @@ impl BodyError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http_body_util::Full;
 
     fn full(text: &'static str) -> Full<Bytes> {
         Full::new(Bytes::from_static(text.as_bytes()))

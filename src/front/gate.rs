@@ -5,11 +5,16 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http_body_util::BodyExt;
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::header;
 
+use super::body::RequestBody;
 use super::drain::Drain;
+use super::mcp::Mcp;
+use super::media_door::MediaDoor;
+use super::openapi::Description;
 use super::pages;
 use super::ready::Ready;
 use super::reply::{self, Answer, Words};
@@ -28,7 +33,7 @@ pub struct Inbound {
     /// Its id.
     pub id: RequestId,
     /// The request. Its body has not been read: who may not come in is not listened to.
-    pub request: Request<Incoming>,
+    pub request: Request<RequestBody>,
 }
 
 /// Answers what needs an API key: the answer carries the headers of the rate limit already.
@@ -42,10 +47,16 @@ pub struct Gate {
     pub engine: engine::Handle,
     /// The platform's side of the sandbox, where it is enabled.
     pub sandbox: Option<Arc<SandboxDoor>>,
+    /// Uploads, for whoever has an address of one.
+    pub files: MediaDoor,
     /// Whether the server would do what it promises.
     pub ready: Arc<Ready>,
     /// Answers what needs an API key.
     pub api: Api,
+    /// The same API, for agents.
+    pub mcp: Mcp,
+    /// The same API, described.
+    pub description: Description,
     /// Answers people whom a platform sends back: nobody is asked for a key.
     pub callback: Api,
     /// Lets the API finish before the sandbox closes: what is under way may still need it.
@@ -63,6 +74,7 @@ impl Gate {
         let id = self.words.request_id(request.headers());
         let words = Arc::clone(&self.words);
         let origin = request.headers().get(header::ORIGIN).cloned();
+        let request = request.map(BodyExt::boxed);
         let task = tokio::spawn(self.answer(Inbound { id: id.clone(), request }));
         let mut answer = match task.await {
             Ok(answer) => answer?,
@@ -84,6 +96,11 @@ impl Gate {
         let path = request.uri().path().to_owned();
         match route(&method, &path) {
             Route::Health => Ok(self.health().await),
+            Route::OpenApi => Ok(self.description.answer()),
+            Route::Mcp => Ok(match self.drain.enter() {
+                Some(_pass) => self.mcp.answer(Inbound { id, request }).await,
+                None => self.words.refuse(&reply::stopping(), &id),
+            }),
             Route::Live => Ok(reply::json(200, r#"{"status":"ok"}"#)),
             Route::Ready if self.drain.is_draining() => Ok(pages::stopping()),
             Route::Ready => Ok(self.ready.answer().await),
@@ -91,6 +108,11 @@ impl Gate {
             Route::Rehearsed(platform) => {
                 let page = pages::rehearsed(platform);
                 Ok(page.unwrap_or_else(|| self.nowhere(&method, &path, &id)))
+            }
+            Route::MediaFile(name) => {
+                let (query, now) = (request.uri().query(), (self.words.now)());
+                let answer = self.files.file(name, query, request.headers(), now).await;
+                Ok(answer.unwrap_or_else(|fault| self.words.refuse(&fault, &id)))
             }
             Route::Index => Ok(pages::index(&self.words.links)),
             Route::ErrorPage(code) => {
@@ -125,6 +147,7 @@ impl Gate {
             | Route::Profiles(_)
             | Route::Keys(_)
             | Route::Hooks(_)
+            | Route::Media(_)
             | Route::Events
             | Route::PlatformVersions
             | Route::ListAccounts

@@ -6,16 +6,34 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
 
+use super::body::Bodies;
 use super::drain::Drain;
 use super::gate::{Api, Gate};
 use super::house::{House, has, limits, ready, rest};
-use super::reply;
+use super::mcp::Mcp;
+use super::media_door::MediaDoor;
+use super::openapi::Description;
+use super::reply::{self, Words};
 use super::sandbox::{Landings, SandboxDoor};
 use crate::engine::{self, Health, Input};
-use crate::model::{Now, Secret, Timestamp};
+use crate::media::{Media, MediaLinks};
+use crate::model::{Millis, Now, Secret, Timestamp};
+use crate::store::Memory;
 
 fn now() -> Now {
     Arc::new(|| Timestamp::from_millis(1_700_000_000_000))
+}
+
+/// A door behind which there is no file.
+fn no_files() -> MediaDoor {
+    let folder = tempfile::tempdir().expect("a folder");
+    let media = Media::open(folder.path().join("media"), Arc::new(|| 1)).expect("it opens");
+    let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, &[1; 32]);
+    MediaDoor {
+        links: MediaLinks::new(key, "http://localhost".to_owned()),
+        media: Arc::new(media),
+        store: Arc::new(Memory::new()),
+    }
 }
 
 /// A gate whose API panics, and whose engine answers each question about its health with `health`.
@@ -39,10 +57,23 @@ fn with_api(health: Option<Health>, api: Api) -> House {
                 }
             }
         });
-        let ready = ready(&engine);
-        Gate { words, engine, sandbox: None, ready, api, callback: nobody(), drain: Arc::default() }
-            .into_service()
+        open(words, engine, None, api).into_service()
     })
+}
+
+fn open(
+    words: Arc<Words>,
+    engine: engine::Handle,
+    sandbox: Option<Arc<SandboxDoor>>,
+    api: Api,
+) -> Gate {
+    let description = Description::new(&words.links.base);
+    let bodies = Bodies::new(1 << 20, 1 << 20, Millis(60_000));
+    let mcp = Mcp::new(Arc::clone(&words), bodies, Arc::clone(&api), &description);
+    let ready = ready(&engine);
+    let (files, drain) = (no_files(), Arc::default());
+    let callback = nobody();
+    Gate { words, engine, sandbox, files, ready, api, mcp, description, callback, drain }
 }
 
 fn sandbox(dir: &std::path::Path) -> House {
@@ -52,17 +83,7 @@ fn sandbox(dir: &std::path::Path) -> House {
         let door = SandboxDoor::new(landings, &token, "http://localhost", false);
         let (engine, _) = engine::mailbox();
         let api: Api = Arc::new(|_| Box::pin(async { reply::json(200, "{}") }));
-        let ready = ready(&engine);
-        Gate {
-            words,
-            engine,
-            sandbox: Some(Arc::new(door)),
-            ready,
-            api,
-            callback: nobody(),
-            drain: Arc::default(),
-        }
-        .into_service()
+        open(words, engine, Some(Arc::new(door)), api).into_service()
     })
 }
 
@@ -111,9 +132,7 @@ fn an_engine_that_is_gone_is_not_healthy() {
     let house = House::open(limits(), |words| {
         let (engine, _) = engine::mailbox();
         let api: Api = Arc::new(|_| Box::pin(async { reply::json(200, "{}") }));
-        let ready = ready(&engine);
-        Gate { words, engine, sandbox: None, ready, api, callback: nobody(), drain: Arc::default() }
-            .into_service()
+        open(words, engine, None, api).into_service()
     });
     has(&get(&house, "/health"), &["HTTP/1.1 503", "unhealthy", "the engine did not answer"]);
 }
@@ -166,9 +185,7 @@ fn while_it_drains_the_api_is_closed_and_the_sandbox_is_not() {
         let (engine, _) = engine::mailbox();
         let api: Api = Arc::new(|_| Box::pin(async { reply::json(200, "{}") }));
         let sandbox = Some(Arc::new(door));
-        let ready = ready(&engine);
-        Gate { words, engine, sandbox, ready, api, callback: nobody(), drain: shared }
-            .into_service()
+        Gate { drain: shared, ..open(words, engine, sandbox, api) }.into_service()
     });
     has(&get(&house, "/v1/posts"), &["HTTP/1.1 200"]);
     drain.begin();

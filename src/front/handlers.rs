@@ -8,10 +8,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use hyper::Request;
-use hyper::body::Incoming;
 use hyper::header::{self, HeaderMap};
 
-use super::body::{Bodies, Held};
+use super::body::{Bodies, Held, RequestBody};
 use super::connect;
 use super::gate::{Api, Inbound};
 use super::limiter::{Allowance, KeyUses, Limiter};
@@ -20,12 +19,12 @@ use super::reply::{self, Answer, Words};
 use super::route::{ProfileRoute, Route, route};
 use super::sandbox::SandboxDoor;
 use super::timeline;
-use super::{hooks, pages, people};
+use super::{hooks, media, pages, people};
 use crate::accounts::Accounts;
 use crate::admission::{self, Admission, Caller, Served};
 use crate::engine::Records;
 use crate::media::{Media, MediaError};
-use crate::model::{Account, AccountId, Code, Fault, RequestId, Scope};
+use crate::model::{Account, AccountId, Code, Digest, Fault, RequestId, Scope};
 use crate::store::{Key, Record, Store, StoreError};
 use crate::webhooks::Webhooks;
 use crate::wire::{self, Reply};
@@ -60,7 +59,7 @@ pub struct Handlers {
 pub(super) struct Asked {
     pub(super) caller: Caller,
     pub(super) id: RequestId,
-    pub(super) request: Request<Incoming>,
+    pub(super) request: Request<RequestBody>,
 }
 
 impl Handlers {
@@ -148,6 +147,7 @@ impl Handlers {
             Route::Profiles(route) => people::profiles(self, asked, route).await,
             Route::Keys(route) => people::keys(self, asked, route).await,
             Route::Hooks(route) => hooks::hooks(self, asked, route).await,
+            Route::Media(route) => media::media(self, asked, route).await,
             Route::Events => hooks::events(self, &asked).await,
             Route::PlatformVersions => Ok(pages::platform_versions((self.words.now)())),
             Route::ListAccounts => {
@@ -164,13 +164,7 @@ impl Handlers {
                 let held = self.body(asked.request).await?;
                 connect::describe(&self.oauth, &asked.caller, platform, &held.bytes).await
             }
-            Route::CompleteConnect(platform) => {
-                let caller = asked.caller.clone();
-                let work = async |body: Bytes| {
-                    connect::complete(&self.accounts, &caller, platform, &body).await
-                };
-                self.kept(asked, ("POST", &path), work).await
-            }
+            Route::CompleteConnect(platform) => self.complete_connect(asked, platform).await,
             Route::Timeline => {
                 let query = asked.request.uri().query().map(str::to_owned);
                 timeline::page(self.sandbox.as_deref(), query.as_deref()).await
@@ -181,9 +175,12 @@ impl Handlers {
             | Route::Live
             | Route::Ready
             | Route::Preflight
+            | Route::MediaFile(_)
             | Route::OauthCallback(_)
             | Route::Rehearsed(_)
             | Route::Index
+            | Route::OpenApi
+            | Route::Mcp
             | Route::ErrorPage(_)
             | Route::RulePage(_)
             | Route::SandboxUpload
@@ -197,15 +194,13 @@ impl Handlers {
         let Asked { caller, id, request } = asked;
         let key = idempotency_key(request.headers())?;
         let held = self.body(request).await?;
-        let media = Arc::clone(&self.media);
-        let keep = move |bytes: Vec<u8>| {
-            let media = Arc::clone(&media);
-            async move { blocking(move || media.put(&bytes).map_err(unkept)).await }
-        };
         // The alias `/posts` shares the keys of `/v1/posts`: it is the same route.
         let route = ("POST", "/v1/posts");
         let body = held.bytes.clone();
-        let served = self.admission.create(&caller, &id, key.as_deref(), route, body, keep).await;
+        let served = self
+            .admission
+            .create(&caller, &id, key.as_deref(), route, body, |bytes| self.keep(bytes))
+            .await;
         Ok(self.served(served, &id))
     }
 
@@ -214,8 +209,17 @@ impl Handlers {
         let key = idempotency_key(request.headers())?;
         let held = self.body(request).await?;
         let body = held.bytes.clone();
-        let served = self.admission.patch(&caller, &id, key.as_deref(), post, body).await;
+        let served = self
+            .admission
+            .patch(&caller, &id, key.as_deref(), post, body, |bytes| self.keep(bytes))
+            .await;
         Ok(self.served(served, &id))
+    }
+
+    /// Keeps bytes that were sent inline.
+    async fn keep(&self, bytes: Vec<u8>) -> Result<Digest, Fault> {
+        let media = Arc::clone(&self.media);
+        blocking(move || media.put(&bytes).map_err(unkept)).await
     }
 
     async fn cancel(&self, asked: Asked, post: &str) -> Result<Answer, Fault> {
@@ -284,7 +288,7 @@ impl Handlers {
         self.admission.durable().await
     }
 
-    fn served(&self, served: Served, id: &RequestId) -> Answer {
+    pub(super) fn served(&self, served: Served, id: &RequestId) -> Answer {
         let mut answer = match &served.fault {
             // A fault that was kept is answered with the kept bytes, not rendered anew.
             Some(fault) if !served.replayed && served.claim_key.is_none() => {
@@ -299,6 +303,14 @@ impl Handlers {
             reply::mark_kept(&mut answer, key, served.replayed);
         }
         answer
+    }
+
+    async fn complete_connect(&self, asked: Asked, platform: &str) -> Result<Answer, Fault> {
+        let path = format!("/v1/accounts/connect/{platform}/complete");
+        let caller = asked.caller.clone();
+        let work =
+            async |body: Bytes| connect::complete(&self.accounts, &caller, platform, &body).await;
+        self.kept(asked, ("POST", &path), work).await
     }
 
     async fn remove_account(&self, asked: Asked, id: &str) -> Result<Answer, Fault> {
@@ -326,13 +338,13 @@ impl Handlers {
         }
     }
 
-    async fn body(&self, request: Request<Incoming>) -> Result<Held, Fault> {
+    async fn body(&self, request: Request<RequestBody>) -> Result<Held, Fault> {
         self.bodies.read(request.into_body()).await.map_err(|error| error.fault())
     }
 }
 
 /// The scope a route needs. Listing accounts is what clients test a key with: any key may.
-fn scope(route: Route<'_>) -> Option<Scope> {
+pub(super) fn scope(route: Route<'_>) -> Option<Scope> {
     match route {
         Route::CreatePost
         | Route::ValidatePost
@@ -355,6 +367,8 @@ fn scope(route: Route<'_>) -> Option<Scope> {
         Route::ListAccounts
         | Route::ReadAccount(_)
         | Route::Profiles(ProfileRoute::List | ProfileRoute::Read(_))
+        | Route::Media(_)
+        | Route::MediaFile(_)
         | Route::PlatformVersions
         | Route::Live
         | Route::Ready
@@ -363,6 +377,8 @@ fn scope(route: Route<'_>) -> Option<Scope> {
         | Route::Rehearsed(_)
         | Route::Health
         | Route::Index
+        | Route::OpenApi
+        | Route::Mcp
         | Route::ErrorPage(_)
         | Route::RulePage(_)
         | Route::SandboxUpload
@@ -373,7 +389,7 @@ fn scope(route: Route<'_>) -> Option<Scope> {
 }
 
 /// The key as text. Header values may hold Latin-1, so each byte is one character of it.
-fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Fault> {
+pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Fault> {
     let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
     match std::str::from_utf8(value.as_bytes()) {
         Ok("") => Ok(None),

@@ -4,7 +4,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http_body_util::Full;
 use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
 use url::Url;
@@ -247,7 +246,7 @@ fn page(platform: Platform, outcome: &Outcome) -> Answer {
 /// The address of this answer holds a code: nobody is to keep it or be told of it, and nothing of
 /// it runs.
 fn guarded(status: StatusCode, body: String) -> Answer {
-    let mut answer = Response::new(Full::new(Bytes::from(body)));
+    let mut answer: Answer = Response::new(Bytes::from(body).into());
     *answer.status_mut() = status;
     let guards: [(HeaderName, &'static str); 4] = [
         (header::CACHE_CONTROL, "no-store"),

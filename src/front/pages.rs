@@ -20,12 +20,16 @@ pub fn index(links: &Links) -> Answer {
         "description": "Self-hosted social publishing: one request, up to 25 accounts.",
         "version": "v1",
         "status": "ok",
-        "documentation": { "errors": format!("{base}/errors/validation_failed") },
+        "documentation": {
+            "openapi": format!("{base}/openapi.json"),
+            "errors": format!("{base}/errors/validation_failed"),
+        },
         "endpoints": {
             "posts": "/v1/posts",
             "accounts": "/v1/accounts",
             "connect": "/v1/accounts/connect/:platform",
             "sandboxTimeline": "/v1/sandbox/timeline",
+            "mcp": "/mcp",
             "health": "/health",
         },
         "authentication": {

@@ -2,16 +2,16 @@
 //! there is a request to answer.
 
 use bytes::Bytes;
-use http_body_util::Full;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
 
 use super::limiter::Allowance;
+use super::stream::AnswerBody;
 use crate::model::{Code, Dice, Fault, Now, RequestId};
 use crate::wire::Links;
 
-/// An answer, whole.
-pub type Answer = Response<Full<Bytes>>;
+/// An answer: its head and what follows.
+pub type Answer = Response<AnswerBody>;
 
 /// Renders a fault as the error envelope.
 pub type Envelope = fn(&Fault, &RequestId, &Links) -> Vec<u8>;
@@ -68,13 +68,17 @@ impl Words {
         answer
     }
 
-    /// Adds the headers that every answer carries.
+    /// Adds the headers that every answer carries. What a browser asks before its request counts
+    /// against no limit, so its answer states none.
     pub fn sign(&self, answer: &mut Answer, id: &RequestId) {
+        let browser_asks = answer.headers().contains_key(header::ACCESS_CONTROL_ALLOW_METHODS);
         let headers = answer.headers_mut();
         if let Ok(value) = HeaderValue::from_str(id.as_str()) {
             headers.insert(REQUEST_ID, value);
         }
-        headers.insert(CEILING, HeaderValue::from(self.ceiling));
+        if !browser_asks {
+            headers.insert(CEILING, HeaderValue::from(self.ceiling));
+        }
     }
 
     /// Lets a browser's page read the answer, if its origin is one of ours.
@@ -115,7 +119,7 @@ impl Words {
 
 /// What a browser is told when it asks what a page may do.
 pub fn browser_preflight() -> Answer {
-    let mut answer = Response::new(Full::new(Bytes::new()));
+    let mut answer = Response::new(AnswerBody::from(Bytes::new()));
     *answer.status_mut() = StatusCode::NO_CONTENT;
     let headers = answer.headers_mut();
     for (name, value) in [
@@ -134,7 +138,7 @@ pub fn browser_preflight() -> Answer {
 
 /// A JSON answer.
 pub fn json(status: u16, body: impl Into<Bytes>) -> Answer {
-    let mut answer = Response::new(Full::new(body.into()));
+    let mut answer = Response::new(AnswerBody::from(body.into()));
     *answer.status_mut() =
         StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let kind = HeaderValue::from_static("application/json");

@@ -23,6 +23,10 @@ pub enum Route<'a> {
     Keys(KeyRoute<'a>),
     /// `/v1/webhook-endpoints`
     Hooks(HookRoute<'a>),
+    /// `/v1/media`
+    Media(MediaRoute<'a>),
+    /// `GET /media/:name`: where the address of an upload leads
+    MediaFile(&'a str),
     /// `GET /v1/events`
     Events,
     /// `GET /v1/platform-versions`
@@ -53,6 +57,10 @@ pub enum Route<'a> {
     Rehearsed(&'a str),
     /// `GET /`
     Index,
+    /// `GET /openapi.json`
+    OpenApi,
+    /// `POST /mcp`, `OPTIONS /mcp`; other methods on it are refused there
+    Mcp,
     /// `GET /errors/:code`
     ErrorPage(&'a str),
     /// `GET /preflight/:rule`
@@ -118,6 +126,19 @@ pub enum HookRoute<'a> {
     Deliveries(&'a str),
 }
 
+/// A request about uploads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MediaRoute<'a> {
+    /// `POST /v1/media`
+    Upload,
+    /// `GET /v1/media`
+    List,
+    /// `GET /v1/media/:id`
+    Read(&'a str),
+    /// `DELETE /v1/media/:id`
+    Remove(&'a str),
+}
+
 /// The route of a request. Paths are taken as they are: no trailing slash, no decoding.
 pub fn route<'a>(method: &str, path: &'a str) -> Route<'a> {
     let mut parts = [""; 6];
@@ -127,7 +148,8 @@ pub fn route<'a>(method: &str, path: &'a str) -> Route<'a> {
         *slot = part;
         count += 1;
     }
-    if method == "OPTIONS" {
+    // The door for agents is open to pages of any origin, and says so itself.
+    if method == "OPTIONS" && parts[..count] != ["mcp"] {
         return Route::Preflight;
     }
     match (method, &parts[..count]) {
@@ -154,6 +176,8 @@ pub fn route<'a>(method: &str, path: &'a str) -> Route<'a> {
         (method, ["v1", "profiles", rest @ ..]) => profiles(method, rest),
         (method, ["v1", "api-keys", rest @ ..]) => keys(method, rest),
         (method, ["v1", "webhook-endpoints", rest @ ..]) => hooks(method, rest),
+        (method, ["v1", "media", rest @ ..]) => media(method, rest),
+        ("GET" | "HEAD", ["media", name]) if !name.is_empty() => Route::MediaFile(name),
         ("GET", ["v1", "events"]) => Route::Events,
         ("GET", ["v1", "platform-versions"]) => Route::PlatformVersions,
         ("GET", ["v1", "sandbox", "timeline"]) => Route::Timeline,
@@ -161,6 +185,8 @@ pub fn route<'a>(method: &str, path: &'a str) -> Route<'a> {
         ("GET" | "HEAD", ["livez"]) => Route::Live,
         ("GET" | "HEAD", ["readyz"]) => Route::Ready,
         ("GET", [""]) => Route::Index,
+        ("GET", ["openapi.json"]) => Route::OpenApi,
+        (_, ["mcp"]) => Route::Mcp,
         ("GET", ["errors", code]) => Route::ErrorPage(code),
         ("GET", ["preflight", rule]) => Route::RulePage(rule),
         ("POST", ["sandbox", "v1", "uploads"]) => Route::SandboxUpload,
@@ -205,6 +231,16 @@ fn hooks<'a>(method: &str, rest: &[&'a str]) -> Route<'a> {
         ("POST", [id, "rotate-secret"]) => HookRoute::Rotate(id),
         ("POST", [id, "redeliver"]) => HookRoute::Redeliver(id),
         ("GET", [id, "deliveries"]) => HookRoute::Deliveries(id),
+        _ => return Route::Nowhere,
+    })
+}
+
+fn media<'a>(method: &str, rest: &[&'a str]) -> Route<'a> {
+    Route::Media(match (method, rest) {
+        ("POST", []) => MediaRoute::Upload,
+        ("GET", []) => MediaRoute::List,
+        ("GET", [id]) if !id.is_empty() => MediaRoute::Read(id),
+        ("DELETE", [id]) if !id.is_empty() => MediaRoute::Remove(id),
         _ => return Route::Nowhere,
     })
 }
@@ -260,9 +296,19 @@ mod tests {
         check("GET /livez", Route::Live);
         check("GET /readyz", Route::Ready);
         check("GET /sandbox/bluesky/sandbox_1", Route::Rehearsed("bluesky"));
+        check("POST /v1/media", Route::Media(MediaRoute::Upload));
+        check("GET /v1/media", Route::Media(MediaRoute::List));
+        check("GET /v1/media/med_1", Route::Media(MediaRoute::Read("med_1")));
+        check("DELETE /v1/media/med_1", Route::Media(MediaRoute::Remove("med_1")));
+        check("GET /media/med_1.png", Route::MediaFile("med_1.png"));
+        check("HEAD /media/med_1.png", Route::MediaFile("med_1.png"));
         check("GET /health", Route::Health);
         check("HEAD /health", Route::Health);
         check("GET /", Route::Index);
+        check("GET /openapi.json", Route::OpenApi);
+        check("POST /mcp", Route::Mcp);
+        check("OPTIONS /mcp", Route::Mcp);
+        check("GET /mcp", Route::Mcp);
         check("GET /errors/not_found", Route::ErrorPage("not_found"));
         check("GET /preflight/targets-max", Route::RulePage("targets-max"));
         check("POST /sandbox/v1/uploads", Route::SandboxUpload);
@@ -290,6 +336,11 @@ mod tests {
             "GET /v1//posts",
             "GET //v1/posts",
             "GET /v2/posts",
+            "PATCH /v1/media/med_1",
+            "GET /v1/media/",
+            "GET /media/",
+            "GET /media/../secret-key",
+            "POST /media/med_1.png",
             "POST /v1/accounts/oauth/x/callback",
             "GET /oauth2/authorize",
             "POST /accounts/connect/bluesky",

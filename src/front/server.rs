@@ -1,13 +1,11 @@
 //! Accepts connections, reads requests under limits, and stops without cutting anyone off.
 
-use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http_body_util::Full;
 use hyper::Request;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::header::{CONNECTION, HeaderValue};
@@ -21,6 +19,7 @@ use tokio::task::JoinSet;
 use super::reply::{self, Answer, Words};
 use super::roster::{Phase, Roster, Seat, Turn};
 use super::socket::{Patience, Refusal, Socket};
+use super::stream::AnswerBody;
 use crate::model::{Fault, Millis};
 
 /// Bytes of a request's header. hyper's own default is six times as much; nothing of ours is a
@@ -211,18 +210,18 @@ fn service(
 
 /// An answer's body that ends the turn of its connection when it is sent.
 pub struct Reported {
-    body: Full<Bytes>,
+    body: AnswerBody,
     _turn: Turn,
 }
 
 impl Body for Reported {
     type Data = Bytes;
-    type Error = Infallible;
+    type Error = std::io::Error;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
         Pin::new(&mut self.body).poll_frame(cx)
     }
 

@@ -7,9 +7,9 @@ use super::sandbox::{Landing, SandboxDoor, SandboxError, TimelinePage};
 use crate::model::{Code, Fault, Platform};
 
 /// Landings of a page when the caller names no limit.
-const LIMIT_DEFAULT: usize = 100;
+pub(super) const LIMIT_DEFAULT: usize = 100;
 /// Landings of a page at the most.
-const LIMIT_MAX: usize = 1_000;
+pub(super) const LIMIT_MAX: usize = 1_000;
 
 /// A page: `limit` landings numbered above `after`, newest last. Blocks on the disk elsewhere.
 ///

@@ -1,16 +1,21 @@
 //! The folder of media.
 
+use std::collections::BTreeSet;
 use std::fs;
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
 
-use crate::model::{Dice, Digest, MediaId};
+use crate::model::{Dice, Digest, Timestamp};
 use crate::platforms::MediaFacts;
 
 /// Bytes of a file's start that tell its type and, for images, its size.
 const HEAD_BYTES: u64 = 256 * 1_024;
 /// The type of what is not known.
 const UNKNOWN_MIME: &str = "application/octet-stream";
+/// The folder of what is being written.
+const INCOMING: &str = "incoming";
 
 /// Why bytes were not kept or read.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +27,13 @@ pub struct MediaError {
     problem: std::io::Error,
 }
 
+impl MediaError {
+    /// Whether what was to be read is not there.
+    pub fn is_missing(&self) -> bool {
+        self.op == "read" && self.problem.kind() == ErrorKind::NotFound
+    }
+}
+
 fn failed(op: &'static str) -> impl Fn(std::io::Error) -> MediaError {
     move |problem| MediaError { op, problem }
 }
@@ -30,6 +42,7 @@ fn failed(op: &'static str) -> impl Fn(std::io::Error) -> MediaError {
 pub struct Media {
     folder: PathBuf,
     dice: Dice,
+    moving: Mutex<()>,
 }
 
 impl std::fmt::Debug for Media {
@@ -64,18 +77,18 @@ impl Media {
     /// # Errors
     /// When the folder cannot be made or read.
     pub fn open(folder: PathBuf, dice: Dice) -> Result<Self, MediaError> {
-        let incoming = folder.join("incoming");
+        let incoming = folder.join(INCOMING);
         fs::create_dir_all(&incoming).map_err(failed("open"))?;
         for entry in fs::read_dir(&incoming).map_err(failed("open"))? {
             let path = entry.map_err(failed("open"))?.path();
             fs::remove_file(path).map_err(failed("clear"))?;
         }
-        Ok(Self { folder, dice })
+        Ok(Self { folder, dice, moving: Mutex::new(()) })
     }
 
     /// A fresh file to write to.
     pub fn incoming(&self) -> Incoming {
-        Incoming { path: self.folder.join("incoming").join(format!("{:032x}", (self.dice)())) }
+        Incoming { path: self.folder.join(INCOMING).join(format!("{:032x}", (self.dice)())) }
     }
 
     /// Keeps bytes; keeping them twice is no error.
@@ -96,20 +109,89 @@ impl Media {
     /// When the disk refuses.
     pub fn adopt(&self, incoming: &Incoming) -> Result<Digest, MediaError> {
         let digest = hash(incoming.path())?;
-        let path = self.path(&digest);
-        if path.exists() {
-            return Ok(digest);
-        }
+        self.adopt_hashed(incoming, &digest)?;
+        Ok(digest)
+    }
+
+    /// As `adopt`, for who hashed the file while it was written.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn adopt_hashed(&self, incoming: &Incoming, digest: &Digest) -> Result<(), MediaError> {
+        let path = self.path(digest);
         let parent = path.parent().unwrap_or(&self.folder);
         fs::create_dir_all(parent).map_err(failed("write"))?;
         let file = fs::File::open(incoming.path()).map_err(failed("write"))?;
         file.sync_all().map_err(failed("sync"))?;
-        fs::rename(incoming.path(), &path).map_err(failed("write"))?;
+        // The same bytes may be there already. They are replaced all the same: so the file is young
+        // again, and nobody takes it for one that is no longer needed.
+        {
+            let _whole = self.lock();
+            fs::rename(incoming.path(), &path).map_err(failed("write"))?;
+        }
         for folder in [parent, &self.folder] {
             let folder = fs::File::open(folder).map_err(failed("sync"))?;
             folder.sync_all().map_err(failed("sync"))?;
         }
-        Ok(digest)
+        Ok(())
+    }
+
+    /// The lock under which a file is replaced or removed.
+    fn lock(&self) -> MutexGuard<'_, ()> {
+        self.moving.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The kept files that were written before an instant.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub fn older(&self, before: Timestamp) -> Result<BTreeSet<Digest>, MediaError> {
+        let mut found = BTreeSet::new();
+        for shard in entries(&self.folder)? {
+            // Files of nobody's and the folder of what is being written have other names.
+            if shard.file_name().is_none_or(|name| name.len() != 2) {
+                continue;
+            }
+            for path in entries(&shard)? {
+                let name = path.file_name().and_then(|name| name.to_str());
+                if let Some(digest) = name.and_then(|name| name.parse().ok())
+                    && is_older(&path, before)?
+                {
+                    found.insert(digest);
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// Removes the bytes of a digest, unless they were written at an instant or later. Whether they
+    /// were removed.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn remove(&self, digest: &Digest, before: Timestamp) -> Result<bool, MediaError> {
+        let path = self.path(digest);
+        let _whole = self.lock();
+        if !is_older(&path, before)? {
+            return Ok(false);
+        }
+        fs::remove_file(&path).map_err(failed("remove"))?;
+        Ok(true)
+    }
+
+    /// Removes what was being written and has stood still since before an instant; how many.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn remove_stale(&self, before: Timestamp) -> Result<usize, MediaError> {
+        let mut removed = 0;
+        for path in entries(&self.folder.join(INCOMING))? {
+            if is_older(&path, before)? {
+                fs::remove_file(&path).map_err(failed("remove"))?;
+                removed += 1;
+            }
+        }
+        Ok(removed)
     }
 
     /// Where the bytes of a digest are.
@@ -134,11 +216,24 @@ impl Media {
         });
         Ok(MediaFacts { digest: *digest, bytes, mime: mime.to_owned(), dimensions })
     }
+}
 
-    /// Whether an upload of this id exists. Uploads come with the media API.
-    pub fn knows(&self, _id: &MediaId) -> bool {
-        false
-    }
+/// What lies in a folder.
+fn entries(folder: &Path) -> Result<Vec<PathBuf>, MediaError> {
+    let found = fs::read_dir(folder).map_err(failed("list"))?;
+    found.map(|entry| Ok(entry.map_err(failed("list"))?.path())).collect()
+}
+
+/// Whether a file was last written before an instant; not, when it is gone or its age is not told.
+fn is_older(path: &Path, before: Timestamp) -> Result<bool, MediaError> {
+    let meta = match fs::metadata(path) {
+        Ok(meta) => meta,
+        Err(problem) if problem.kind() == ErrorKind::NotFound => return Ok(false),
+        Err(problem) => return Err(failed("read")(problem)),
+    };
+    let Ok(written) = meta.modified() else { return Ok(false) };
+    let before = u64::try_from(before.as_millis()).unwrap_or(0);
+    Ok(meta.is_file() && written < SystemTime::UNIX_EPOCH + Duration::from_millis(before))
 }
 
 fn hash(path: &Path) -> Result<Digest, MediaError> {
@@ -178,12 +273,44 @@ mod tests {
         assert_eq!(facts.bytes, u64::try_from(png.len()).expect("small"));
         let text = media.put(b"hello").expect("kept");
         assert_eq!(media.facts(&text).expect("known").mime, UNKNOWN_MIME);
-        assert!(media.facts(&Digest([0; 32])).is_err());
+        let missing = media.facts(&Digest([0; 32])).expect_err("nothing has this digest");
+        assert!(missing.is_missing());
         let stray = media.incoming();
         fs::write(stray.path(), b"half").expect("written");
         std::mem::forget(stray);
         drop(open().expect("it opens again"));
         let left = fs::read_dir(folder.path().join("media/incoming")).expect("a folder").count();
         assert_eq!(left, 0, "what was half written is gone");
+    }
+
+    #[test]
+    fn only_what_is_old_is_removed_and_keeping_makes_young() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let dice: Dice = Arc::new(|| 1);
+        let media = Media::open(folder.path().join("media"), dice).expect("it opens");
+        let at = |ms: u64| SystemTime::UNIX_EPOCH + Duration::from_millis(ms);
+        let limit = Timestamp::from_millis(1_000);
+        let age = |path: &Path, ms: u64| {
+            let file = fs::File::options().append(true).open(path).expect("it is there");
+            file.set_modified(at(ms)).expect("it is ours");
+        };
+        let (old, young) = (media.put(b"old").expect("kept"), media.put(b"young").expect("kept"));
+        age(&media.path(&old), 999);
+        age(&media.path(&young), 1_000);
+        assert_eq!(media.older(limit).expect("listed"), BTreeSet::from([old]));
+        assert!(!media.remove(&young, limit).expect("looked at"));
+        assert!(!media.remove(&Digest([0; 32]), limit).expect("nothing there"));
+        // Kept again between the listing and the removal.
+        media.put(b"old").expect("kept again");
+        assert!(!media.remove(&old, limit).expect("looked at"));
+        age(&media.path(&old), 0);
+        assert!(media.remove(&old, limit).expect("removed"));
+        assert!(media.facts(&old).expect_err("gone").is_missing());
+        let stray = media.incoming();
+        fs::write(stray.path(), b"half").expect("written");
+        assert_eq!(media.remove_stale(limit).expect("looked at"), 0);
+        age(stray.path(), 999);
+        assert_eq!(media.remove_stale(limit).expect("removed"), 1);
+        assert!(!stray.path().exists());
     }
 }

@@ -223,6 +223,11 @@ impl MediaId {
     const DIGITS: &'static [u8; 62] =
         b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
+    /// Below or equal to every id.
+    pub const LOWEST: Self = Self(*b"med_0000000000000000000000");
+    /// Above or equal to every id.
+    pub const HIGHEST: Self = Self(*b"med_zzzzzzzzzzzzzzzzzzzzzz");
+
     /// An id made of the caller's entropy: 128 bits in base 62.
     pub fn fresh(entropy: u128) -> Self {
         let mut out = *b"med_0000000000000000000000";

@@ -47,3 +47,19 @@ pub const SEARCH_CHARS_MAX: usize = 200;
 pub const MEDIA_ITEMS_MAX: usize = 35;
 /// Bytes of one media file fetched from an address, as of one uploaded (200 MiB).
 pub const MEDIA_BYTES_MAX: u64 = 200 << 20;
+/// Bytes of an upload beside its file: boundaries, part headers, and fields that are not looked at.
+pub const UPLOAD_FRAME_BYTES_MAX: u64 = 1 << 20;
+/// Bytes of an upload that are held until they make sense: what comes before the first part, and
+/// the header of a part. A real header has a few hundred.
+pub const PART_HEADER_BYTES_MAX: u64 = 128 * 1_024;
+/// How long an upload may stand still. The whole of it may take as long as the line needs.
+pub const UPLOAD_PAUSE_MAX: Millis = Millis::from_secs(60);
+/// Characters of a declared MIME type; RFC 6838 allows 127 on each side of the slash.
+pub const MIME_CHARS_MAX: usize = 255;
+/// How long the address of an upload can be fetched: a platform pulls within minutes, and whoever
+/// lists uploads gets fresh addresses.
+pub const MEDIA_LINK_LIFE: Millis = Millis::from_secs(7 * 24 * 3_600);
+/// Uploads of one list page when the caller names no limit.
+pub const MEDIA_LIST_LIMIT_DEFAULT: usize = 50;
+/// Uploads of one list page at the most; a higher limit counts as this one.
+pub const MEDIA_LIST_LIMIT_MAX: usize = 100;

@@ -162,6 +162,9 @@ impl<'a> Walk<'a> {
                     Some(_) => {}
                 }
             }
+            (Key::Delivery(..) | Key::DeliveryDue(..) | Key::MediaByTime(..), record) => {
+                self.check_turns(key, &record)?;
+            }
             (key, record) => {
                 if let Some(current) = &mut self.current {
                     current.parts.take(&key, record);
@@ -169,6 +172,37 @@ impl<'a> Walk<'a> {
             }
         }
         Ok(())
+    }
+
+    /// A delivery that is due has its turn, a turn its delivery, and a place its upload.
+    fn check_turns(&mut self, key: Key, record: &Record) -> Result<(), StoreError> {
+        let problem = match (key, record) {
+            (Key::Delivery(endpoint, notice), Record::Delivery(delivery)) => match delivery.due() {
+                Some(at) if self.is_missing(&Key::DeliveryDue(endpoint, at, notice))? => {
+                    Some(format!("it is due at {at} and has no turn"))
+                }
+                _ => None,
+            },
+            (Key::DeliveryDue(endpoint, at, notice), _) => {
+                match self.peek(&Key::Delivery(endpoint, notice))? {
+                    Peek::Sound(Record::Delivery(delivery)) if delivery.due() == Some(at) => None,
+                    Peek::Damaged => None,
+                    _ => Some("its delivery is not due then".to_owned()),
+                }
+            }
+            (Key::MediaByTime(_, id), _) if self.is_missing(&Key::Media(id))? => {
+                Some("there is no such upload".to_owned())
+            }
+            _ => None,
+        };
+        if let Some(problem) = problem {
+            self.found(key, problem);
+        }
+        Ok(())
+    }
+
+    fn is_missing(&self, key: &Key) -> Result<bool, StoreError> {
+        Ok(matches!(self.peek(key)?, Peek::Nothing))
     }
 
     fn check_entry(&mut self, key: Key, n: u32) {

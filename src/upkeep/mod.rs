@@ -6,8 +6,10 @@
 
 mod tasks;
 mod notices;
+mod media;
 mod run;
 
+pub use media::prune_media;
 pub use notices::trim_notices;
 pub use run::{Upkeep, next_run};
 pub use tasks::{expire_claims, trim_journals};

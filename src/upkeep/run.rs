@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use chrono::TimeZone as _;
 
+use super::media::prune_media;
 use super::notices::trim_notices;
 use super::tasks::{TaskError, expire_claims, trim_journals};
 use crate::engine::Handle;
+use crate::media::Media;
 use crate::model::{Digest, Millis, Now, Timestamp};
 use crate::store::{Key, Record, Store, UpkeepRecord, Write};
 use crate::workflow::{UpkeepDefinition, UpkeepTask};
@@ -22,6 +24,8 @@ pub struct Upkeep {
     pub store: Arc<dyn Store>,
     /// The engine, for writing.
     pub engine: Handle,
+    /// The files of media.
+    pub media: Arc<Media>,
     /// The clock.
     pub now: Now,
     /// The tasks.
@@ -92,6 +96,7 @@ impl Upkeep {
                 UpkeepTask::TrimNotices { keep } => {
                     trim_notices(store, engine, now, keep, task.page).await?
                 }
+                UpkeepTask::PruneMedia { keep } => return self.prune(now, keep, task.page).await,
             };
             total += count;
             if count < task.page {
@@ -99,6 +104,14 @@ impl Upkeep {
             }
         }
         Ok(total)
+    }
+
+    /// Looks at everything in one go: a file is needed or not by all there is.
+    async fn prune(&self, now: Timestamp, keep: Millis, page: usize) -> Result<usize, TaskError> {
+        let (store, media) = (Arc::clone(&self.store), Arc::clone(&self.media));
+        let pruning = move || prune_media(&store, &media, now, keep, page);
+        let pruned = tokio::task::spawn_blocking(pruning).await;
+        pruned.unwrap_or_else(|problem| Err(TaskError::Broken(problem.to_string())))
     }
 }
 
@@ -131,7 +144,9 @@ mod tests {
         let (engine, _mailbox) = crate::engine::mailbox();
         let now: Now = Arc::new(|| Timestamp::from_millis(0));
         let shared = Arc::clone(&store) as Arc<dyn Store>;
-        let upkeep = Upkeep { store: shared, engine, now, tasks };
+        let folder = tempfile::tempdir().expect("a folder");
+        let media = Media::open(folder.path().join("media"), Arc::new(|| 1)).expect("it opens");
+        let upkeep = Upkeep { store: shared, engine, media: Arc::new(media), now, tasks };
         let task = &upkeep.tasks[0];
         let (began, first) = (at("2026-05-08T12:06:59Z"), at("2026-05-08T12:07:00Z"));
         assert_eq!(upkeep.due(task, began, began), Some(first));

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::engine::{Handle, WriteError};
+use crate::media::MediaError;
 use crate::model::{BatchId, Digest, Millis, Timestamp};
 use crate::store::{Key, Order, Record, Store, StoreError, Write, load_batch};
 
@@ -17,6 +18,12 @@ pub enum TaskError {
     /// The store cannot be read.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The folder of media cannot be read or changed.
+    #[error(transparent)]
+    Media(#[from] MediaError),
+    /// The task broke off by a mistake of ours.
+    #[error("run the task: {0}")]
+    Broken(String),
     /// The engine cannot take the writes.
     #[error(transparent)]
     Write(#[from] WriteError),

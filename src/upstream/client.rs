@@ -1,5 +1,6 @@
 //! The only place that sends.
 
+mod fetch;
 mod hook;
 
 use std::error::Error as _;
@@ -9,11 +10,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, LOCATION};
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use reqwest::{Client, Response, Url};
 use tokio::fs::File;
-use tokio::io::AsyncWriteExt as _;
 
+pub use self::fetch::{FetchFault, Fetched};
 pub use self::hook::{Hook, HookAnswer, HookFault};
 use super::guard::{Refused, guard};
 use crate::model::{ANSWER_BYTES_MAX, Millis, Now, Secret};
@@ -23,9 +24,6 @@ use crate::platforms::{Answer, Body, Reach, Request, SandboxFault};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// An idle connection is closed before the other side is likely to close it.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(15);
-/// Hops of a media address.
-const REDIRECTS_MAX: usize = 3;
-
 /// What an operator may set about reaching outward.
 #[derive(Debug, Clone)]
 pub struct UpstreamOptions {
@@ -43,36 +41,6 @@ pub struct UpstreamOptions {
 #[derive(Debug, thiserror::Error)]
 #[error("build the HTTP client: {0}")]
 pub struct UpstreamError(String);
-
-/// A fetched file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fetched {
-    /// Its size.
-    pub bytes: u64,
-}
-
-/// Why a file was not fetched.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum FetchFault {
-    /// The address may not be reached: names the setting that would allow it.
-    #[error("fetch: {0}")]
-    Refused(String),
-    /// It is larger than allowed.
-    #[error("fetch: it is larger than {max} bytes")]
-    TooLarge {
-        /// The limit.
-        max: u64,
-    },
-    /// The other side answered that it has nothing for us.
-    #[error("fetch: status {0}")]
-    Status(u16),
-    /// It could not be reached, or broke off; trying again may help.
-    #[error("fetch: {0}")]
-    Unreachable(String),
-    /// Our own disk refused.
-    #[error("fetch: {0}")]
-    Disk(String),
-}
 
 /// The client: one for platforms, one for media, one for webhooks, one for our own sandbox.
 #[derive(Clone)]
@@ -104,7 +72,7 @@ impl Upstream {
         let failed = |problem: reqwest::Error| UpstreamError(problem.to_string());
         Ok(Self {
             public: guarded(options.allow_private, "upstream.allow_private").map_err(failed)?,
-            media: guarded(options.media_allow_private, "media.allow_private").map_err(failed)?,
+            media: guarded(options.media_allow_private, fetch::SETTING).map_err(failed)?,
             hooks: guarded(options.webhooks_allow_private, hook::SETTING).map_err(failed)?,
             own: builder(&tls).build().map_err(failed)?,
             options,
@@ -143,41 +111,6 @@ impl Upstream {
             let _ = self.crash();
         }
         answer
-    }
-
-    /// Fetches a file to disk, following a few redirects, guarding every hop.
-    ///
-    /// # Errors
-    /// See `FetchFault`.
-    pub async fn fetch(
-        &self,
-        url: &str,
-        bytes_max: u64,
-        into: &mut File,
-        timeout: Millis,
-    ) -> Result<Fetched, FetchFault> {
-        let mut url = Url::parse(url).map_err(|e| FetchFault::Refused(e.to_string()))?;
-        for _ in 0..=REDIRECTS_MAX {
-            let allow = self.options.media_allow_private;
-            literal(&url, allow, "media.allow_private").map_err(FetchFault::Refused)?;
-            let sent = self.media.get(url.clone()).timeout(timeout.as_duration()).send().await;
-            let response = sent.map_err(|e| match refusal(&e) {
-                Some(why) => FetchFault::Refused(why),
-                None => FetchFault::Unreachable(words(&e)),
-            })?;
-            let status = response.status();
-            if status.is_redirection() {
-                let next = response.headers().get(LOCATION).and_then(|to| to.to_str().ok());
-                let next = next.and_then(|to| url.join(to).ok());
-                url = next.ok_or(FetchFault::Status(status.as_u16()))?;
-                continue;
-            }
-            if !status.is_success() {
-                return Err(FetchFault::Status(status.as_u16()));
-            }
-            return store(response, bytes_max, into).await;
-        }
-        Err(FetchFault::Refused(format!("it redirects more than {REDIRECTS_MAX} times")))
     }
 
     async fn build(
@@ -402,30 +335,4 @@ async fn body(mut response: Response) -> Result<Vec<u8>, (Vec<u8>, String)> {
             Err(problem) => return Err((out, words(&problem))),
         }
     }
-}
-
-async fn store(
-    mut response: Response,
-    bytes_max: u64,
-    into: &mut File,
-) -> Result<Fetched, FetchFault> {
-    let mut bytes = 0u64;
-    if response.content_length().is_some_and(|length| length > bytes_max) {
-        return Err(FetchFault::TooLarge { max: bytes_max });
-    }
-    loop {
-        match response.chunk().await {
-            Ok(None) => break,
-            Ok(Some(chunk)) => {
-                bytes += u64::try_from(chunk.len()).unwrap_or(u64::MAX);
-                if bytes > bytes_max {
-                    return Err(FetchFault::TooLarge { max: bytes_max });
-                }
-                into.write_all(&chunk).await.map_err(|e| FetchFault::Disk(e.to_string()))?;
-            }
-            Err(problem) => return Err(FetchFault::Unreachable(words(&problem))),
-        }
-    }
-    into.flush().await.map_err(|e| FetchFault::Disk(e.to_string()))?;
-    Ok(Fetched { bytes })
 }

@@ -1,6 +1,7 @@
 //! What the world's misbehaviour is called: on real sockets.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
@@ -165,7 +166,50 @@ async fn a_file_is_fetched_within_its_limit_and_every_hop_is_guarded() {
             .to_vec(),
     )
     .await;
-    assert!(matches!(fetch(true, url, 9).await.0, Err(FetchFault::Refused(_))));
+    assert!(matches!(fetch(true, url, 9).await.0, Err(FetchFault::Blocked(_))));
     let (url, _) = serve(Vec::new()).await;
-    assert!(matches!(fetch(false, url, 9).await.0, Err(FetchFault::Refused(_))));
+    assert!(matches!(fetch(false, url, 9).await.0, Err(FetchFault::Blocked(_))));
+    for invalid in ["nonsense", "ftp://e.org/a", "http://"] {
+        let got = fetch(true, invalid.to_owned(), 9).await.0;
+        assert!(matches!(got, Err(FetchFault::Invalid(_))), "{invalid}: {got:?}");
+    }
+    let (url, _) = serve(
+        b"HTTP/1.1 302 Go\r\nlocation: file:///etc/passwd\r\ncontent-length: 0\r\n\r\n".to_vec(),
+    )
+    .await;
+    assert!(matches!(fetch(true, url, 9).await.0, Err(FetchFault::Invalid(_))));
+}
+
+/// Answers every connection with a redirect to itself, after a while.
+async fn roundabout(wait: Duration) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("http://{}/x", listener.local_addr().expect("an address"));
+    let to = url.clone();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut seen = vec![0; 4_096];
+            let _ = stream.read(&mut seen).await;
+            tokio::time::sleep(wait).await;
+            let answer = format!(
+                "HTTP/1.1 302 Go\r\nlocation: {to}\r\nconnection: close\r\n\
+                 content-length: 0\r\n\r\n"
+            );
+            let _ = stream.write_all(answer.as_bytes()).await;
+        }
+    });
+    url
+}
+
+#[tokio::test]
+async fn a_fetch_that_leads_on_ends_by_count_and_by_time() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut file = tokio::fs::File::create(folder.path().join("file")).await.expect("a file");
+    let quick = roundabout(Duration::ZERO).await;
+    let got = upstream(true).fetch(&quick, 9, &mut file, TIMEOUT).await;
+    assert_eq!(got, Err(FetchFault::Redirects));
+    // Each hop keeps within the time; all of them together do not.
+    let slow = roundabout(Duration::from_millis(150)).await;
+    let got = upstream(true).fetch(&slow, 9, &mut file, Millis(300)).await;
+    let Err(FetchFault::Unreachable(why)) = &got else { panic!("{got:?}") };
+    assert!(why.contains("300"), "{why}");
 }

@@ -99,8 +99,22 @@ fn result<'a>(batch: &Batch, target: &'a Target, links: &Links) -> ResultBody<'a
         first_comment_uri: comment.and_then(|comment| comment.uri.as_deref()),
         first_comment_cid: comment.and_then(|comment| comment.cid.as_deref()),
         warnings: warnings(&target.warnings),
-        error: fault_of(target).map(|fault| error_object(fault, &batch.request_id, links)),
+        error: fault_of(target).map(|fault| error(fault, batch, target, links)),
     }
+}
+
+/// What a target failed with. A batch that failed is kept under its key like any other, so the
+/// request again is no way to try again; where that is worth it, the way is named.
+fn error(fault: &Fault, batch: &Batch, target: &Target, links: &Links) -> ErrorObject {
+    let object = error_object(fault, &batch.request_id, links);
+    if !fault.retryable {
+        return object;
+    }
+    let post = target.post;
+    object.also(&format!(
+        "To try this post again, POST /v1/posts/{post}/retry: the same request again under its \
+         Idempotency-Key only repeats this answer."
+    ))
 }
 
 /// Remarks, as they are written.

@@ -34,6 +34,15 @@ struct Envelope {
     error: ErrorObject,
 }
 
+impl ErrorObject {
+    /// Adds a sentence to what is to be done next.
+    pub(super) fn also(mut self, remedy: &str) -> Self {
+        let first = self.remediation.take().map_or_else(String::new, |first| first + " ");
+        self.remediation = Some(first + remedy);
+        self
+    }
+}
+
 /// The error object of a fault that was met while answering `request`.
 pub(super) fn error_object(fault: &Fault, request: &RequestId, links: &Links) -> ErrorObject {
     ErrorObject {

@@ -116,18 +116,19 @@ fn search(walk: &mut Walk, text: &str) -> Option<String> {
     Some(trimmed.to_lowercase())
 }
 
+/// More than a page may hold is taken as a page: n8n lets its users ask for it.
 fn limit(walk: &mut Walk, text: &str) -> Option<usize> {
-    let limit = text.parse::<usize>().ok().filter(|limit| (1..=LIST_LIMIT_MAX).contains(limit));
-    if limit.is_none() {
-        walk.at("limit", |walk| {
-            let shown = clip(text);
-            let message =
-                format!("limit is {shown:?}; expected a whole number, 1 to {LIST_LIMIT_MAX}");
-            let note = Note::new("invalid_type", message).hint("minimum", 1);
-            walk.note(note.hint("maximum", LIST_LIMIT_MAX));
-        });
+    match text.parse::<usize>() {
+        Ok(limit) if limit >= 1 => Some(limit.min(LIST_LIMIT_MAX)),
+        _ => {
+            walk.at("limit", |walk| {
+                let shown = clip(text);
+                let message = format!("limit is {shown:?}; expected a whole number, 1 or more");
+                walk.note(Note::new("invalid_type", message).hint("minimum", 1));
+            });
+            None
+        }
     }
-    limit
 }
 
 /// The cursor that continues below a post.

@@ -22,6 +22,7 @@ mod options;
 mod patch;
 mod retry;
 mod list;
+mod upload;
 mod person;
 mod webhook;
 mod events;
@@ -37,7 +38,7 @@ pub use links::Links;
 pub use list::{ListQuery, cursor_of, list_body, parse_list};
 pub use media::{RequestMedia, RequestSource};
 pub use notice::{event_body, event_value, notice_profile, post_notice, sample_data};
-pub use options::PlatformOptions;
+pub use options::{PlatformOptions, option_names};
 pub use patch::{PatchRequest, parse_patch};
 pub use person::{
     KeyRequest, ProfilePatch, ProfileRequest, deleted_reply, fresh_key_reply, keys_body, parse_key,
@@ -46,6 +47,7 @@ pub use person::{
 pub use post::{cancel_body, post_body, post_status, post_value, retry_body};
 pub use retry::{RetryRequest, parse_retry};
 pub use target::TargetRequest;
+pub use upload::{UploadPlace, UploadQuery, parse_uploads, upload_reply, uploads_reply};
 pub use validate::{Checked, validate_reply};
 pub use webhook::{
     EndpointPatch, EndpointRequest, RedeliverRequest, TestRequest, deliveries_body, endpoint_reply,

@@ -111,6 +111,11 @@ fn members(platform: Platform) -> &'static [(&'static str, Kind)] {
     }
 }
 
+/// The names of a platform's options.
+pub fn option_names(platform: Platform) -> impl Iterator<Item = &'static str> {
+    members(platform).iter().map(|(name, _)| *name)
+}
+
 /// One options object.
 pub(super) fn options(walk: &mut Walk, value: &Value) -> Option<PlatformOptions> {
     let object = walk.object(value)?;

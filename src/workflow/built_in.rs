@@ -15,10 +15,11 @@ pub const PUBLISH: [(&str, &str); 5] = [
 ];
 
 /// Every built-in upkeep task: name and text.
-pub const UPKEEP: [(&str, &str); 3] = [
+pub const UPKEEP: [(&str, &str); 4] = [
     ("expire-claims", include_str!("../../workflows/upkeep/expire-claims.toml")),
     ("trim-journals", include_str!("../../workflows/upkeep/trim-journals.toml")),
     ("trim-notices", include_str!("../../workflows/upkeep/trim-notices.toml")),
+    ("prune-media", include_str!("../../workflows/upkeep/prune-media.toml")),
 ];
 
 /// Every built-in definition of a delivery: name and text.
@@ -290,5 +291,8 @@ mod tests {
             let problem = parse_upkeep("trim-journals", &text).expect_err(says).to_string();
             assert!(problem.contains(says), "{problem}");
         }
+        let hasty = UPKEEP[3].1.replacen("7d", "59m", 1);
+        let problem = parse_upkeep("prune-media", &hasty).expect_err("too short").to_string();
+        assert!(problem.contains("at least 1h"), "{problem}");
     }
 }

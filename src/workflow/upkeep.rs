@@ -36,7 +36,16 @@ pub enum UpkeepTask {
         /// How long they are kept.
         keep: Millis,
     },
+    /// Removes media files older than this that nobody needs.
+    PruneMedia {
+        /// How long they are kept at least.
+        keep: Millis,
+    },
 }
+
+/// The shortest `keep` of media: longer than any request takes between keeping bytes and naming
+/// them.
+const MEDIA_KEEP_MIN: Millis = Millis::from_secs(3_600);
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -53,6 +62,7 @@ enum TaskFile {
     ExpireClaims,
     TrimJournals,
     TrimNotices,
+    PruneMedia,
 }
 
 /// The upkeep task that a text states.
@@ -76,10 +86,16 @@ pub fn parse_upkeep(name: &str, text: &str) -> Result<UpkeepDefinition, Workflow
         (TaskFile::ExpireClaims, None) => UpkeepTask::ExpireClaims,
         (TaskFile::TrimJournals, Some(keep)) => UpkeepTask::TrimJournals { keep: keep.0 },
         (TaskFile::TrimNotices, Some(keep)) => UpkeepTask::TrimNotices { keep: keep.0 },
+        (TaskFile::PruneMedia, Some(keep)) if keep.0 < MEDIA_KEEP_MIN => {
+            return Err(wrong(
+                "keep must be at least 1h: a request may be about to name a file".into(),
+            ));
+        }
+        (TaskFile::PruneMedia, Some(keep)) => UpkeepTask::PruneMedia { keep: keep.0 },
         (TaskFile::ExpireClaims, Some(_)) => {
             return Err(wrong("expire_claims takes no keep; the window is in config.toml".into()));
         }
-        (TaskFile::TrimJournals | TaskFile::TrimNotices, None) => {
+        (TaskFile::TrimJournals | TaskFile::TrimNotices | TaskFile::PruneMedia, None) => {
             return Err(wrong("it needs keep, such as keep = \"90d\"".to_owned()));
         }
     };

@@ -1,6 +1,6 @@
 //! The house under test: the real engine over the memory store.
 
-use std::future::ready;
+use std::future::{Ready, ready};
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -9,9 +9,10 @@ use bytes::Bytes;
 use fanfare::accounts::Seal;
 use fanfare::admission::{Admission, AdmissionOptions, Caller, Served};
 use fanfare::engine::{self, Clocks, Core, Handle, Options, Report};
+use fanfare::media::MediaLinks;
 use fanfare::model::{
-    Account, AccountId, ApiKey, Digest, KeyId, KeyPrefix, Millis, Output, Platform, ProfileId,
-    Receipt, RequestId, Timestamp, Verdict,
+    Account, AccountId, ApiKey, Digest, Fault, KeyId, KeyPrefix, Millis, Output, Platform,
+    ProfileId, Receipt, RequestId, Timestamp, Verdict,
 };
 use fanfare::store::{Key, Memory, Record, Store, Write};
 use fanfare::wire::{Links, Reply};
@@ -52,7 +53,9 @@ impl Rig {
         let secret = "ab".repeat(32);
         let seal = Seal::open(Some(&secret), std::path::Path::new("unused"), Arc::new(|| 1));
         let seal = seal.expect("a sound key");
+        let media_links = MediaLinks::new(seal.signing_key("media links"), links.base.clone());
         let admission = Admission::new(AdmissionOptions {
+            media_links,
             store: shared,
             engine: engine.clone(),
             catalog,
@@ -64,20 +67,23 @@ impl Rig {
         Self { store, engine, admission, now, kept: Arc::default() }
     }
 
-    pub async fn post(&self, caller: &Caller, key: Option<&str>, body: &str) -> Served {
-        let keep = |bytes: Vec<u8>| {
+    fn keeper(&self) -> impl Fn(Vec<u8>) -> Ready<Result<Digest, Fault>> {
+        |bytes| {
             let digest = Digest([u8::try_from(bytes.len() % 256).expect("a byte"); 32]);
             self.kept.lock().expect("sound").push(bytes);
             ready(Ok(digest))
-        };
+        }
+    }
+
+    pub async fn post(&self, caller: &Caller, key: Option<&str>, body: &str) -> Served {
         let body = Bytes::from(body.to_owned());
         let route = ("POST", "/v1/posts");
-        self.admission.create(caller, &id("create"), key, route, body, keep).await
+        self.admission.create(caller, &id("create"), key, route, body, self.keeper()).await
     }
 
     pub async fn patch(&self, caller: &Caller, post: &str, body: &str) -> Served {
         let body = Bytes::from(body.to_owned());
-        self.admission.patch(caller, &id("patch"), None, post, body).await
+        self.admission.patch(caller, &id("patch"), None, post, body, self.keeper()).await
     }
 
     pub async fn cancel(&self, key: Option<&str>, post: &str) -> Served {

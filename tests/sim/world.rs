@@ -185,7 +185,10 @@ impl World {
                 Happening::Deed(Deed::Hear(heard)) => self.hear(*heard),
                 Happening::Client(ix) => self.client(ix),
                 Happening::Crash => self.crash("between turns"),
-                Happening::ClockStep(step) => self.skew_ms += step,
+                Happening::ClockStep(step) => {
+                    self.skew_ms += step;
+                    let _ = writeln!(self.trace, "{} clock steps {step} ms", self.now_ms);
+                }
             }
             if self.dice.chance(30) {
                 return;

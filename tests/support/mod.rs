@@ -57,7 +57,19 @@ pub fn start(data: &Path, settings: &[&str]) -> Server {
 
 /// As `start`; gives what it said when it did not.
 pub fn try_start(data: &Path, settings: &[&str]) -> Result<Server, String> {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_fanfare"));
+    launch(Command::new(env!("CARGO_BIN_EXE_fanfare")), data, settings)
+}
+
+/// As `start`, where no file may grow beyond so many blocks of 512 bytes: a disk that fills up.
+pub fn start_confined(data: &Path, blocks: u32, settings: &[&str]) -> Server {
+    let mut shell = Command::new("sh");
+    // With the signal ignored, a write over the limit is refused as one on a full disk is.
+    let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$@\"");
+    shell.args(["-c", &script, "sh", env!("CARGO_BIN_EXE_fanfare")]);
+    launch(shell, data, settings).unwrap_or_else(|output| panic!("it did not start: {output}"))
+}
+
+fn launch(mut command: Command, data: &Path, settings: &[&str]) -> Result<Server, String> {
     command.current_dir(data.parent().expect("a folder lies in a folder"));
     command.args(["serve", "--listen", "127.0.0.1:0", "--data-dir"]).arg(data);
     for setting in settings {
@@ -182,6 +194,18 @@ pub fn send(
     headers: &[(&str, &str)],
     body: &[u8],
 ) -> std::io::Result<Answer> {
+    read_answer(&mut ask(base, key, method, path, headers, body)?)
+}
+
+/// Sends one request; its answer is still to be read, or never is.
+pub fn ask(
+    base: &str,
+    key: Option<&str>,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> std::io::Result<TcpStream> {
     let host = base.strip_prefix("http://").expect("plain HTTP");
     let mut stream = TcpStream::connect(host)?;
     stream.set_read_timeout(Some(PATIENCE * 2))?;
@@ -199,7 +223,7 @@ pub fn send(
     stream.write_all(head.as_bytes())?;
     // A server that refuses early may close before it has read everything.
     let _ = stream.write_all(body);
-    read_answer(&mut stream)
+    Ok(stream)
 }
 
 /// Reads one answer up to the end of the connection.

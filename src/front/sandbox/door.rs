@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use hyper::body::Incoming;
 use hyper::header::{self, HeaderMap, HeaderValue};
 use ring::digest::{Context, SHA256, digest};
 use serde::Deserialize;
@@ -10,7 +9,7 @@ use serde_json::json;
 
 use super::landing::{Draft, Landing, hex};
 use super::log::{Landings, SandboxError};
-use crate::front::body::{Bodies, BodyError, each_chunk};
+use crate::front::body::{Bodies, BodyError, RequestBody, each_chunk};
 use crate::front::reply::{self, Answer};
 use crate::front::server::HangUp;
 use crate::model::{Millis, Secret, Timestamp};
@@ -77,7 +76,7 @@ impl SandboxDoor {
     }
 
     /// `POST /sandbox/v1/uploads`: hashes the bytes and forgets them.
-    pub async fn upload(&self, headers: &HeaderMap, body: Incoming) -> Answer {
+    pub async fn upload(&self, headers: &HeaderMap, body: RequestBody) -> Answer {
         if let Some(refusal) = self.refusal(headers) {
             return refusal;
         }
@@ -96,7 +95,7 @@ impl SandboxDoor {
     ///
     /// # Errors
     /// `HangUp` where the asked-for fault is silence.
-    pub async fn post(&self, headers: &HeaderMap, body: Incoming) -> Result<Answer, HangUp> {
+    pub async fn post(&self, headers: &HeaderMap, body: RequestBody) -> Result<Answer, HangUp> {
         if let Some(refusal) = self.refusal(headers) {
             return Ok(refusal);
         }

@@ -3,9 +3,14 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::Path;
+use std::time::Duration;
 
 use super::guard::io;
 use crate::store::StoreError;
+
+/// How often the lock is asked for, and the pause between: half a second in all.
+const LOCK_TRIES: u32 = 11;
+const LOCK_PAUSE: Duration = Duration::from_millis(50);
 
 /// A lock on the file `pid` of a folder. The system lets go of it however the process ends.
 #[derive(Debug)]
@@ -20,7 +25,7 @@ impl Hold {
         let open =
             OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
         let mut file = open.map_err(io("open the pid file"))?;
-        match file.try_lock() {
+        match Self::lock(&file) {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let holder = Self::holder(&mut file);
@@ -31,6 +36,17 @@ impl Hold {
         let written = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
         written.and_then(|()| file.rewind()).map_err(io("write the pid file"))?;
         Ok(Self { _file: file })
+    }
+
+    /// Locks the file, with a little patience: a process that was just killed may still be going.
+    fn lock(file: &File) -> Result<(), TryLockError> {
+        for _ in 1..LOCK_TRIES {
+            match file.try_lock() {
+                Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_PAUSE),
+                other => return other,
+            }
+        }
+        file.try_lock()
     }
 
     fn holder(file: &mut File) -> String {

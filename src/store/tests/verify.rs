@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::support::*;
 use crate::model::{
-    Batch, BatchId, Cursor, Digest, Fault, Outcome, PostId, Profile, ProfileId, ReplyState,
-    StepRef, TargetIx,
+    Batch, BatchId, Cursor, Delivery, DeliveryState, Digest, EndpointId, Fault, NoticeId, Outcome,
+    PostId, Profile, ProfileId, ReplyState, StepRef, TargetIx,
 };
 use crate::store::{
     Finding, Key, Memory, PostPlace, Record, Store, TimerRecord, VerifyReport, Write,
@@ -271,5 +271,31 @@ fn one_damaged_row_is_one_finding() {
             expected.push((Key::Batch(id), "no timer"));
         }
         same("damaged", &found, &expected);
+    }
+}
+
+#[test]
+fn a_delivery_without_its_turn_and_a_turn_without_its_delivery_are_named() {
+    let (endpoint, notice) = (EndpointId::from_raw(1), NoticeId::from_raw(2));
+    let head = Key::Delivery(endpoint, notice);
+    let turn = |ms| Key::DeliveryDue(endpoint, at(ms), notice);
+    let delivery = |state| Record::Delivery(Delivery { state, attempts: 0, logged: 0 });
+    let due = delivery(DeliveryState::Due { at: at(5) });
+    let over = delivery(DeliveryState::Delivered { at: at(5) });
+    let (mark, none) = (Record::Mark, Vec::<String>::new());
+    let rows: [(Vec<(Key, Record)>, Vec<String>); 4] = [
+        (vec![(head, due.clone()), (turn(5), mark.clone())], none.clone()),
+        (vec![(head, over.clone())], none),
+        (vec![(head, due)], vec![head.to_string()]),
+        (vec![(head, over), (turn(5), mark)], vec![turn(5).to_string()]),
+    ];
+    for (rows, expected) in rows {
+        let world = World::new();
+        let writes: Vec<Write> =
+            rows.into_iter().map(|(key, record)| Write::Put(key, record)).collect();
+        world.store.commit(world.epoch, &writes).expect("memory");
+        let found = verify_store(&world.store).expect("memory").findings;
+        let named: Vec<String> = found.into_iter().map(|finding| finding.key).collect();
+        assert_eq!(named, expected);
     }
 }

@@ -403,8 +403,12 @@ fn a_list_query_is_read_in_every_spelling() {
         complete(&fault, query);
         assert_eq!(fault.rule.as_deref(), Some(expected), "{query}");
     };
-    for limit in ["", "0", "201", "abc", "1.5", "-1"] {
+    for limit in ["", "0", "abc", "1.5", "-1"] {
         refused(&format!("limit={limit}"), "limit");
+    }
+    for (asked, given) in [(1, 1), (200, 200), (201, 200), (usize::MAX, 200)] {
+        let query = format!("limit={asked}");
+        assert_eq!(parse_list(&query).expect("sound").limit, given, "{query}");
     }
     refused("cursor=", "cursor");
     refused("q=%20", "q");

@@ -1,0 +1,47 @@
+//! A webhook endpoint for trying things out: it hears what is delivered and says yes.
+
+use std::sync::Arc;
+
+use http_body_util::BodyExt as _;
+use hyper::Request;
+use hyper::body::Incoming;
+
+use super::reply;
+use super::server::{HangUp, Service};
+
+/// One delivery as it was heard.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivery {
+    /// The event's type.
+    pub kind: String,
+    /// The contract's signature.
+    pub signature: String,
+    /// The body: the event.
+    pub body: Vec<u8>,
+}
+
+/// Bytes of an event that are read: far above any that this server sends.
+const EVENT_BYTES_MAX: usize = 1 << 20;
+
+/// A service that hands on what it hears and answers each with `status`.
+pub fn listening(status: u16, heard: Arc<dyn Fn(Delivery) + Send + Sync>) -> Service {
+    Arc::new(move |request| {
+        let heard = Arc::clone(&heard);
+        Box::pin(async move {
+            let delivery = read(request).await?;
+            heard(delivery);
+            Ok(reply::json(status, "{}"))
+        })
+    })
+}
+
+async fn read(request: Request<Incoming>) -> Result<Delivery, HangUp> {
+    let header = |name: &str| {
+        let value = request.headers().get(name).and_then(|value| value.to_str().ok());
+        value.unwrap_or_default().to_owned()
+    };
+    let (kind, signature) = (header("x-letmepost-event"), header("x-letmepost-signature"));
+    let body = http_body_util::Limited::new(request.into_body(), EVENT_BYTES_MAX);
+    let body = body.collect().await.map_err(|_| HangUp)?.to_bytes().to_vec();
+    Ok(Delivery { kind, signature, body })
+}
