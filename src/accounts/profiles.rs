@@ -2,12 +2,9 @@
 
 use super::access::{Accounts, unreadable};
 use crate::engine::{Expect, Records};
-use crate::model::{ApiKey, Code, Fault, Profile, ProfileId};
+use crate::model::{ApiKey, Code, Fault, PROFILES_MAX, Profile, ProfileId};
 use crate::store::{Key, Order, Record, Write};
 use crate::wire::{self, ProfilePatch, ProfileRequest};
-
-/// Profiles of one server at the most: a list shows all of them.
-const PROFILES_MAX: usize = 10_000;
 
 impl Accounts {
     /// Every profile, oldest first.

@@ -19,6 +19,7 @@ use super::pages;
 use super::ready::Ready;
 use super::reply::{self, Answer, Words};
 use super::route::{Route, route};
+use super::rules::{self, Form};
 use super::sandbox::SandboxDoor;
 use super::server::{HangUp, Service};
 use crate::engine;
@@ -115,11 +116,12 @@ impl Gate {
                 Ok(answer.unwrap_or_else(|fault| self.words.refuse(&fault, &id)))
             }
             Route::Index => Ok(pages::index(&self.words.links)),
-            Route::ErrorPage(code) => {
-                Ok(pages::error_page(code).unwrap_or_else(|| self.nowhere(&method, &path, &id)))
-            }
-            Route::RulePage(rule) => {
-                Ok(pages::rule_page(rule).unwrap_or_else(|| self.nowhere(&method, &path, &id)))
+            it @ (Route::ErrorIndex
+            | Route::ErrorPage(_)
+            | Route::RuleIndex
+            | Route::RulePage(_)) => {
+                let page = self.page(it, Form::asked(request.headers()));
+                Ok(page.unwrap_or_else(|| self.nowhere(&method, &path, &id)))
             }
             Route::Nowhere => Ok(self.nowhere(&method, &path, &id)),
             it @ (Route::SandboxUpload | Route::SandboxPost | Route::SandboxPosts) => {
@@ -160,6 +162,18 @@ impl Gate {
                 Some(_pass) => (self.api)(Inbound { id, request }).await,
                 None => self.words.refuse(&reply::stopping(), &id),
             }),
+        }
+    }
+
+    /// A page about errors, if the route leads to one.
+    fn page(&self, route: Route<'_>, form: Form) -> Option<Answer> {
+        let links = &self.words.links;
+        match route {
+            Route::ErrorIndex => Some(rules::code_index(links, form)),
+            Route::ErrorPage(code) => rules::code_page(links, form, code),
+            Route::RuleIndex => Some(rules::rule_index(links, form)),
+            Route::RulePage(rule) => rules::rule_page(links, form, rule),
+            _ => None,
         }
     }
 

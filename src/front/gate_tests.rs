@@ -121,8 +121,16 @@ fn what_is_for_anybody_needs_no_key() {
     has(&head, &["HTTP/1.1 200", "content-length: 15"]);
     assert!(head.ends_with("\r\n\r\n"), "{head}");
     assert_eq!(body(&get(&house, "/"))["name"], "Fanfare");
-    has(&get(&house, "/errors/not_found"), &["HTTP/1.1 200", "text/plain"]);
-    for nowhere in ["/nope", "/v1/nope", "/v1/posts/", "/errors/nope", "/sandbox/v1/posts"] {
+    for page in ["/errors", "/errors/not_found", "/preflight", "/preflight/targets-3-text"] {
+        has(&get(&house, page), &["HTTP/1.1 200", "content-type: text/html", "vary: Accept"]);
+        let head = format!("GET {page} HTTP/1.1\r\naccept: application/json\r\n");
+        let text = house.say(format!("{head}connection: close\r\n\r\n").as_bytes());
+        has(&text, &["content-type: application/json"]);
+        assert!(body(&text).is_object(), "{text}");
+    }
+    for nowhere in
+        ["/nope", "/v1/nope", "/v1/posts/", "/errors/nope", "/preflight/nope", "/sandbox/v1/posts"]
+    {
         has(&get(&house, nowhere), &["HTTP/1.1 404", "http.route", "\"requestId\":\"req_"]);
     }
 }

@@ -181,7 +181,9 @@ impl Handlers {
             | Route::Index
             | Route::OpenApi
             | Route::Mcp
+            | Route::ErrorIndex
             | Route::ErrorPage(_)
+            | Route::RuleIndex
             | Route::RulePage(_)
             | Route::SandboxUpload
             | Route::SandboxPost
@@ -379,7 +381,9 @@ pub(super) fn scope(route: Route<'_>) -> Option<Scope> {
         | Route::Index
         | Route::OpenApi
         | Route::Mcp
+        | Route::ErrorIndex
         | Route::ErrorPage(_)
+        | Route::RuleIndex
         | Route::RulePage(_)
         | Route::SandboxUpload
         | Route::SandboxPost

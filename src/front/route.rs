@@ -61,8 +61,12 @@ pub enum Route<'a> {
     OpenApi,
     /// `POST /mcp`, `OPTIONS /mcp`; other methods on it are refused there
     Mcp,
+    /// `GET /errors`
+    ErrorIndex,
     /// `GET /errors/:code`
     ErrorPage(&'a str),
+    /// `GET /preflight`
+    RuleIndex,
     /// `GET /preflight/:rule`
     RulePage(&'a str),
     /// `POST /sandbox/v1/uploads`: from here on the platform's side of the sandbox.
@@ -187,6 +191,8 @@ pub fn route<'a>(method: &str, path: &'a str) -> Route<'a> {
         ("GET", [""]) => Route::Index,
         ("GET", ["openapi.json"]) => Route::OpenApi,
         (_, ["mcp"]) => Route::Mcp,
+        ("GET", ["errors"]) => Route::ErrorIndex,
+        ("GET", ["preflight"]) => Route::RuleIndex,
         ("GET", ["errors", code]) => Route::ErrorPage(code),
         ("GET", ["preflight", rule]) => Route::RulePage(rule),
         ("POST", ["sandbox", "v1", "uploads"]) => Route::SandboxUpload,
@@ -309,6 +315,8 @@ mod tests {
         check("POST /mcp", Route::Mcp);
         check("OPTIONS /mcp", Route::Mcp);
         check("GET /mcp", Route::Mcp);
+        check("GET /errors", Route::ErrorIndex);
+        check("GET /preflight", Route::RuleIndex);
         check("GET /errors/not_found", Route::ErrorPage("not_found"));
         check("GET /preflight/targets-max", Route::RulePage("targets-max"));
         check("POST /sandbox/v1/uploads", Route::SandboxUpload);

@@ -24,7 +24,7 @@ use crate::model::{Fault, Millis};
 
 /// Bytes of a request's header. hyper's own default is six times as much; nothing of ours is a
 /// fraction of it, and a connection that only ever opens costs this at the most.
-const HEADER_BYTES_MAX: usize = 64 << 10;
+pub(super) const HEADER_BYTES_MAX: usize = 64 << 10;
 /// Connections being told that the house is full. Beyond it they are closed without a word: the
 /// telling itself must not become the load.
 const TURNED_AWAY_MAX: usize = 64;

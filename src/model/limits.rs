@@ -21,8 +21,24 @@ pub const ANSWER_BYTES_MAX: usize = 1 << 20;
 pub const PLATFORM_RESPONSE_BYTES_MAX: usize = 1_024;
 /// Bytes of a text. The longest platform limit is Facebook's 63,206 characters.
 pub const TEXT_BYTES_MAX: usize = 256 * 1_024;
+/// Bytes of a URL: what browsers and servers take at the most.
+pub const URL_BYTES_MAX: usize = 8_192;
+/// Bytes of an alt text: twice what any platform takes, in the widest characters.
+pub const ALT_TEXT_BYTES_MAX: usize = 32 * 1_024;
+/// Bytes of one option: enough for every id and address there is.
+pub const OPTION_BYTES_MAX: usize = 8_192;
+/// Elements of a list among the options: above every platform's own limit, so that the platform's
+/// rule decides wherever it can.
+pub const OPTION_ITEMS_MAX: usize = 100;
+/// Faults of one sandbox target: more attempts than any workflow makes.
+pub const SANDBOX_FAULTS_MAX: usize = 16;
+/// The longest wait a sandbox target may ask for, in milliseconds: past every timeout.
+pub const SANDBOX_LATENCY_MS_MAX: u64 = 600_000;
 /// Nesting of a JSON body: far above any real request, far below a stack.
 pub const JSON_DEPTH_MAX: usize = 64;
+/// Connects under way at once: far more than people begin in ten minutes, few enough to look
+/// through at each.
+pub const CONNECTS_PENDING_MAX: usize = 1_000;
 /// Characters of a webhook endpoint's description.
 pub const WEBHOOK_DESCRIPTION_CHARS_MAX: usize = 500;
 /// Characters of a webhook endpoint's answer that the log keeps.
@@ -33,6 +49,8 @@ pub const WEBHOOK_ENDPOINTS_MAX: usize = 1_000;
 pub const KEY_NAME_CHARS_MAX: usize = 100;
 /// Scopes of one API key: there are three that mean anything.
 pub const SCOPES_MAX: usize = 20;
+/// Profiles of one server at the most: a list shows all of them.
+pub const PROFILES_MAX: usize = 10_000;
 /// Characters of a profile's name.
 pub const PROFILE_NAME_CHARS_MAX: usize = 120;
 /// Characters of a profile's short name.

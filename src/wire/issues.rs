@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::model::{Code, Fault, JSON_DEPTH_MAX, Warning};
+use crate::model::{Code, Fault, JSON_DEPTH_MAX, URL_BYTES_MAX, Warning};
 
 /// A step of a path: a member's name or an element's place.
 #[derive(Debug, Clone)]
@@ -17,8 +17,6 @@ const ISSUES_MAX: usize = 50;
 const WARNINGS_MAX: usize = 20;
 /// Characters of a caller's value that a message repeats.
 const ECHO_CHARS_MAX: usize = 80;
-/// Bytes of a URL: what browsers and servers take at the most.
-const URL_BYTES_MAX: usize = 8_192;
 
 /// Everything wrong with a request's shape, in the order it was met, and where the walk stands.
 #[derive(Debug, Default)]

@@ -6,7 +6,7 @@ use base64::Engine as _;
 use serde_json::Value;
 
 use super::issues::{Note, Walk};
-use crate::model::{MEDIA_ITEMS_MAX, MediaId, MediaKind};
+use crate::model::{ALT_TEXT_BYTES_MAX, MEDIA_ITEMS_MAX, MediaId, MediaKind};
 
 /// One attachment as it was sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,9 +29,6 @@ pub enum RequestSource {
     /// The bytes themselves, shared by all targets that inherit them.
     Inline(Arc<Vec<u8>>),
 }
-
-/// Bytes of an alt text: twice what any platform takes, in the widest characters.
-const ALT_TEXT_BYTES_MAX: usize = 32 * 1_024;
 
 /// A list of attachments, which may be empty.
 pub(super) fn media_list(walk: &mut Walk, value: &Value) -> Option<Vec<RequestMedia>> {

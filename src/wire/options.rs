@@ -3,7 +3,9 @@
 use serde_json::{Map, Value};
 
 use super::issues::{Note, Walk, clip};
-use crate::model::Platform;
+use crate::model::{
+    OPTION_BYTES_MAX, OPTION_ITEMS_MAX, Platform, SANDBOX_FAULTS_MAX, SANDBOX_LATENCY_MS_MAX,
+};
 
 /// A platform's options, checked: a JSON object without the `platform` tag.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,16 +32,6 @@ impl PlatformOptions {
         Self { json, ..self }
     }
 }
-
-/// Bytes of one option: enough for every id and address there is.
-const TEXT_BYTES_MAX: usize = 8_192;
-/// Elements of a list among the options: above every platform's own limit, so that the platform's
-/// rule decides wherever it can.
-const LIST_MAX: usize = 100;
-/// Faults of one sandbox target: more attempts than any workflow makes.
-const FAULTS_MAX: usize = 16;
-/// The longest wait a sandbox target may ask for, in milliseconds: past every timeout.
-const LATENCY_MS_MAX: u64 = 600_000;
 
 /// What a member must be.
 enum Kind {
@@ -104,8 +96,8 @@ fn members(platform: Platform) -> &'static [(&'static str, Kind)] {
         ],
         Platform::Sandbox => &[
             ("class", Kind::Word(&["keyed", "readable", "blind"])),
-            ("latencyMs", Kind::Whole(0, LATENCY_MS_MAX)),
-            ("faults", Kind::Words(FAULTS_MAX, SANDBOX_FAULTS)),
+            ("latencyMs", Kind::Whole(0, SANDBOX_LATENCY_MS_MAX)),
+            ("faults", Kind::Words(SANDBOX_FAULTS_MAX, SANDBOX_FAULTS)),
         ],
         Platform::Facebook | Platform::Instagram | Platform::Linkedin => &[],
     }
@@ -150,17 +142,17 @@ pub(super) fn options(walk: &mut Walk, value: &Value) -> Option<PlatformOptions>
 
 fn member(walk: &mut Walk, value: &Value, kind: &Kind) {
     match kind {
-        Kind::Text => drop(walk.string_within(value, TEXT_BYTES_MAX)),
+        Kind::Text => drop(walk.string_within(value, OPTION_BYTES_MAX)),
         Kind::Url => drop(walk.url(value)),
         Kind::Flag => {
             let _ = walk.boolean(value);
         }
         Kind::Word(words) => word(walk, value, words),
         Kind::Whole(low, high) => whole(walk, value, *low, *high),
-        Kind::Texts => list(walk, value, LIST_MAX, |walk, item| {
-            drop(walk.string_within(item, TEXT_BYTES_MAX));
+        Kind::Texts => list(walk, value, OPTION_ITEMS_MAX, |walk, item| {
+            drop(walk.string_within(item, OPTION_BYTES_MAX));
         }),
-        Kind::Languages => list(walk, value, LIST_MAX, language),
+        Kind::Languages => list(walk, value, OPTION_ITEMS_MAX, language),
         Kind::Words(max, words) => list(walk, value, *max, |walk, item| word(walk, item, words)),
     }
 }

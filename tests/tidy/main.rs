@@ -1,10 +1,11 @@
-//! The house rules that a machine can hold: which room may use which, what stands where, and how
-//! long things may get.
+//! The house rules that a machine can hold: which room may use which, what stands where, how long
+//! things may get, and that every rule an error names has a page.
 //!
 //! Every checker is tried on small bad samples first, then on the whole tree.
 
 mod bans;
 mod floors;
+mod rules;
 mod shape;
 mod source;
 

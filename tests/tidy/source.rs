@@ -39,6 +39,25 @@ impl Source {
         Complaint { path: self.path.clone(), line, problem }
     }
 
+    /// Every plain string of the file, where it begins and what stands between its quotes.
+    pub fn strings(&self) -> Vec<(usize, &str)> {
+        let bytes = self.text.as_bytes();
+        let (mut found, mut at) = (Vec::new(), 0);
+        while at < bytes.len() {
+            match literal_end(bytes, at) {
+                Some(end) => {
+                    if bytes[at] == b'"' && end > at + 1 {
+                        found.push((at, &self.text[at + 1..end - 1]));
+                    }
+                    at = end;
+                }
+                None if is_name(bytes[at]) => at = name_end(bytes, at),
+                None => at += 1,
+            }
+        }
+        found
+    }
+
     /// Where `words` stands in the code, with no longer name around it.
     pub fn places<'a>(&'a self, words: &'a str) -> impl Iterator<Item = usize> + 'a {
         let code = self.code.as_bytes();
@@ -102,15 +121,15 @@ fn blank(text: &str) -> String {
                 at = end;
             }
             // A name is stepped over whole, so that the `r` of `for"` starts no raw string.
-            None if is_name(bytes[at]) => {
-                while at < bytes.len() && is_name(bytes[at]) {
-                    at += 1;
-                }
-            }
+            None if is_name(bytes[at]) => at = name_end(bytes, at),
             None => at += 1,
         }
     }
     String::from_utf8_lossy(&out).into_owned()
+}
+
+fn name_end(bytes: &[u8], at: usize) -> usize {
+    bytes[at..].iter().position(|byte| !is_name(*byte)).map_or(bytes.len(), |length| at + length)
 }
 
 /// The end of the comment or literal that begins at `at`, if one does.
@@ -201,6 +220,15 @@ fn comments_and_literals_are_blanked_and_code_is_not() {
     check("'é' + x", "     + x");
     check("fn f<'a>(x: &'a str)", "fn f<'a>(x: &'a str)");
     check("for\"x\"", "for   ");
+}
+
+#[test]
+fn strings_are_found_and_comments_are_not() {
+    let source =
+        Source::new("a.rs", "f(\"a.b\") // \"c\"\n+ b\"d\" + \"\" + r\"e\" + '\"' + \"f\"");
+    let found: Vec<_> = source.strings().into_iter().map(|(_, text)| text).collect();
+    assert_eq!(found, ["a.b", "", "f"]);
+    assert_eq!(source.strings()[0].0, 2);
 }
 
 #[test]

@@ -10,15 +10,14 @@ use super::super::connect::{AccountDraft, Connected, busy};
 use super::super::credential::{Credential, OauthCredential};
 use super::state::{State, StateFault};
 use crate::engine::WriteError;
-use crate::model::{Code, Digest, Fault, Millis, Platform, ProfileId, Secret, Timestamp};
+use crate::model::{
+    CONNECTS_PENDING_MAX, Code, Digest, Fault, Millis, Platform, ProfileId, Secret, Timestamp,
+};
 use crate::platforms::oauth::{self, Client, Grant, OauthFault, Offer, Provider};
 use crate::store::{Key, OauthStateRecord, Order, Record, Write};
 
 /// How long a person may take at the platform.
 const STATE_LIFETIME: Millis = Millis::from_secs(600);
-/// Connects under way at once: far more than people begin in ten minutes, few enough to look
-/// through at each.
-const PENDING_MAX: usize = 1_000;
 /// What the key that signs states is made for.
 const STATE_LABEL: &str = "fanfare oauth state";
 
@@ -141,13 +140,13 @@ impl Accounts {
         now: Timestamp,
     ) -> Result<(), Fault> {
         let (from, to) = (Key::OauthState(Digest([0; 32])), Key::OauthState(Digest([255; 32])));
-        let found = self.options.store.scan(&from, &to, Order::Ascending, PENDING_MAX);
+        let found = self.options.store.scan(&from, &to, Order::Ascending, CONNECTS_PENDING_MAX);
         let found = found.map_err(|problem| unreadable(&problem))?;
         let over =
             |record: &Record| matches!(record, Record::OauthState(it) if it.expires_at <= now);
         let pending = found.iter().filter(|(_, record)| !over(record)).count();
-        if pending >= PENDING_MAX {
-            let message = format!("{PENDING_MAX} connects are under way");
+        if pending >= CONNECTS_PENDING_MAX {
+            let message = format!("{CONNECTS_PENDING_MAX} connects are under way");
             return Err(Fault::new(Code::RateLimited, message)
                 .rule("connect.pending_max")
                 .remedy("Finish some of them, or wait ten minutes.")
