@@ -3,7 +3,7 @@
 use super::access::{AccessError, Accounts, SESSION_TIMEOUT, no_session};
 use super::credential::{BlueskyCredential, Credential, OauthCredential};
 use crate::model::Platform;
-use crate::platforms::bluesky::session::{self, SessionFault};
+use crate::platforms::bluesky::session::{self, Session, SessionFault};
 use crate::platforms::oauth::{self, OauthFault, Offer};
 
 impl Accounts {
@@ -38,11 +38,7 @@ impl Accounts {
             other => other,
         };
         match refreshed {
-            Ok(session) if session.did != old.did => Err(AccessError::Refused(no_session(
-                Platform::Bluesky,
-                format!("the host gave a session of {}, not of {}", session.did, old.did),
-            ))),
-            Ok(session) => Ok(old.clone().with(&session)),
+            Ok(session) => own_session(old, &session),
             Err(SessionFault::Unavailable(fault)) => Err(AccessError::Unavailable(fault)),
             Err(other) => Err(AccessError::Refused(other.into_fault())),
         }
@@ -63,6 +59,51 @@ impl Accounts {
             Ok(tokens) => Ok(OauthCredential::new(tokens, old.refresh_token.clone())),
             Err(OauthFault::Unavailable(fault)) => Err(AccessError::Unavailable(fault)),
             Err(other) => Err(AccessError::Refused(other.into_fault())),
+        }
+    }
+}
+
+/// The credential with a session, if that is of the same account.
+fn own_session(
+    old: &BlueskyCredential,
+    session: &Session,
+) -> Result<BlueskyCredential, AccessError> {
+    if session.did != old.did {
+        let why = format!("the host gave a session of {}, not of {}", session.did, old.did);
+        return Err(AccessError::Refused(no_session(Platform::Bluesky, why)));
+    }
+    Ok(old.clone().with(session))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Code, Secret};
+
+    #[test]
+    fn a_session_of_another_account_is_not_taken() {
+        let old = BlueskyCredential {
+            identifier: "me.test".to_owned(),
+            app_password: Secret::new("p"),
+            did: "did:plc:me".to_owned(),
+            pds_url: "http://h".to_owned(),
+            access_jwt: Secret::new("a1"),
+            refresh_jwt: Secret::new("r1"),
+            access_expires_at: None,
+        };
+        let session = |did: &str| Session {
+            did: did.to_owned(),
+            handle: "me.test".to_owned(),
+            access_jwt: Secret::new("a2"),
+            refresh_jwt: Secret::new("r2"),
+            access_expires_at: None,
+            pds_url: None,
+        };
+        let fresh = own_session(&old, &session("did:plc:me")).expect("its own");
+        assert_eq!((fresh.access_jwt.expose(), fresh.refresh_jwt.expose()), ("a2", "r2"));
+        match own_session(&old, &session("did:plc:you")) {
+            Err(AccessError::Refused(fault)) => assert_eq!(fault.code, Code::PlatformAuthFailed),
+            other => panic!("{other:?}"),
         }
     }
 }

@@ -103,8 +103,11 @@ impl OauthDoor {
             (None, Some(code), Some(state)) => self.redeem(state, &code).await,
             (None, _, _) => Outcome::Missing,
         };
-        if let Some(error) = outcome.error() {
-            tracing::info!(request.id = %inbound.id, %platform, error, "a connect failed");
+        // Anybody can come here with anything; only what got as far as the platform is news.
+        if let Outcome::Fault(fault) = &outcome {
+            tracing::info!(
+                request.id = %inbound.id, %platform, problem = %fault.message, "a connect failed"
+            );
         }
         let target = return_to.or_else(|| {
             let dashboard = &self.dashboard_url;

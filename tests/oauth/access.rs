@@ -1,12 +1,13 @@
 //! What attempts speak with, as time passes; and connects that meet.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::pin::Pin;
 use std::sync::Arc;
 
-use fanfare::accounts::{AccessError, Accounts, ConnectBluesky, StateFault};
-use fanfare::model::{AccountId, Code, Digest, Millis, Platform, Secret};
+use fanfare::accounts::{AccessError, Accounts, ConnectBluesky, RedeemFault, StateFault};
+use fanfare::model::{AccountId, Code, Digest, Millis, Platform, ProfileId, Secret};
 use fanfare::platforms::Access;
-use fanfare::platforms::oauth::Client;
+use fanfare::platforms::oauth::{Client, Endpoints};
 use fanfare::store::{Key, Order, Store as _};
 
 use crate::house::{House, client};
@@ -92,6 +93,13 @@ async fn a_token_that_the_platform_refused_is_renewed_at_once() {
     let again = accounts.access(id, true).await.expect("access");
     assert!(again.token == renewed.token);
     assert_eq!(asked(provider, "bela refresh_token").await, 1);
+    // A process that has just started does not know which one was refused; it renews once.
+    let accounts = house.accounts(app(client(provider)));
+    let renewed = accounts.access(id, true).await.expect("access");
+    assert!(renewed.token != again.token);
+    let again = accounts.access(id, true).await.expect("access");
+    assert!(again.token == renewed.token);
+    assert_eq!(asked(provider, "bela refresh_token").await, 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -162,23 +170,79 @@ async fn a_state_lasts_ten_minutes_and_leaves_nothing_behind() {
     assert_eq!(pending(), 0, "the one that was redeemed is gone");
 }
 
-#[tokio::test(flavor = "multi_thread")]
+/// Enough for those who meet to be between looking and writing at least once.
+const ROUNDS: usize = 100;
+/// How many meet.
+const MEETING: usize = 16;
+
+/// Does it so many times at once; gives what came of each.
+async fn at_once<T: Send + 'static>(
+    one: impl Fn() -> Pin<Box<dyn Future<Output = T> + Send>>,
+) -> Vec<T> {
+    let many: Vec<_> = (0..MEETING).map(|_| tokio::spawn(one())).collect();
+    let mut came = Vec::new();
+    for one in many {
+        came.push(one.await.expect("it does not panic"));
+    }
+    came
+}
+
+#[tokio::test]
 async fn connects_that_meet_make_one_account_and_one_profile() {
     let house = House::new();
     let accounts = house.accounts(BTreeMap::new());
-    let many: Vec<_> = (0..16)
-        .map(|_| {
+    for round in 0..ROUNDS {
+        let connected = at_once(|| {
             let accounts = Arc::clone(&accounts);
-            tokio::spawn(async move { accounts.connect_sandbox("one".to_owned(), None).await })
-        })
-        .collect();
-    let mut created = 0;
-    for one in many {
-        created += u32::from(one.await.expect("it does not panic").expect("connected").created);
+            Box::pin(async move { accounts.connect_sandbox(format!("n{round}"), None).await })
+        });
+        let connected = connected.await.into_iter();
+        let created = connected.filter(|one| one.as_ref().expect("connected").created).count();
+        assert_eq!(created, 1, "round {round}");
     }
-    assert_eq!(created, 1);
-    assert_eq!(accounts.list(None).expect("readable").len(), 1);
+    assert_eq!(accounts.list(None).expect("readable").len(), ROUNDS);
     assert_eq!(accounts.profiles().expect("readable").len(), 1);
+}
+
+#[tokio::test]
+async fn the_default_profile_is_made_once() {
+    for round in 0..ROUNDS {
+        let accounts = House::new().accounts(BTreeMap::new());
+        let made = at_once(|| {
+            let accounts = Arc::clone(&accounts);
+            Box::pin(async move { accounts.default_profile().await.expect("made") })
+        });
+        let made: BTreeSet<ProfileId> = made.await.into_iter().collect();
+        assert_eq!(made.len(), 1, "round {round}");
+    }
+}
+
+#[tokio::test]
+async fn one_of_those_who_bring_a_state_at_once_redeems_it() {
+    let house = House::new();
+    let nowhere = || "http://127.0.0.1:9/".to_owned();
+    let endpoints = Endpoints {
+        authorize_url: nowhere(),
+        token_url: nowhere(),
+        identity_url: nowhere(),
+        api_url: nowhere(),
+    };
+    let client = Client { id: "me".to_owned(), secret: Secret::new("s"), endpoints };
+    let accounts = house.accounts(app(client));
+    for round in 0..ROUNDS {
+        let begun = accounts.begin_oauth(Platform::Twitter, None, None).await.expect("begun");
+        let state = accounts.read_state(Platform::Twitter, &text(&begun["state"])).expect("good");
+        let redeemed = at_once(|| {
+            let (accounts, state) = (Arc::clone(&accounts), state.clone());
+            Box::pin(async move { accounts.return_oauth(&state, &Secret::new("c")).await })
+        });
+        // Whoever redeems it gets as far as the platform, which is not there.
+        let reached = |one: &_| matches!(one, &Err(RedeemFault::Fault(_)));
+        let used = |one: &_| matches!(one, &Err(RedeemFault::State(StateFault::Used)));
+        let redeemed = redeemed.await;
+        assert_eq!(redeemed.iter().filter(|one| reached(one)).count(), 1, "round {round}");
+        assert_eq!(redeemed.iter().filter(|one| used(one)).count(), MEETING - 1);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,6 +9,8 @@ mod support;
 
 use std::path::PathBuf;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use provider::{Provider, provider};
 use serde_json::{Value, json};
 use support::{Answer, Server, send, start};
@@ -185,6 +187,11 @@ fn people_are_sent_where_they_may_be_and_told_what_went_wrong() {
     ] {
         let (_, path) = rig.consented("twitter", "vera", &json!({ "returnTo": asked }));
         assert_eq!(location(&path), expected, "{asked}");
+        // What is not allowed is dropped before anything is signed.
+        let state = member(&path, "state").expect("a state");
+        let payload = URL_SAFE_NO_PAD.decode(state.split('.').next().expect("a part"));
+        let payload: Value = serde_json::from_slice(&payload.expect("base64")).expect("JSON");
+        assert_eq!(payload["returnTo"].is_null(), expected.contains("/accounts?"), "{payload}");
     }
     // A person who says no goes where they wanted to be, too.
     let body = json!({ "returnTo": "https://app.example/" });

@@ -32,7 +32,7 @@ const { TestNetworkNoAppView } = await import('@atproto/dev-env')
 
 const network = await TestNetworkNoAppView.create({})
 const accounts = []
-for (const name of ['ada', 'grace']) {
+for (const name of ['ada', 'grace', 'edna']) {
   const agent = network.pds.getAgent()
   const handle = `${name}.test`
   const made = await agent.createAccount({
@@ -54,6 +54,13 @@ const commands = {
     ahead += 3 * 3600 * 1000
     await network.pds.ctx.accountManager.db.db.deleteFrom('refresh_token').execute()
   },
+}
+
+// Edna goes by another name; the old one is nobody's.
+commands['/rename-edna'] = async () => {
+  const agent = network.pds.getAgent()
+  await agent.login({ identifier: accounts[2].did, password: 'edna-main-password' })
+  await agent.com.atproto.identity.updateHandle({ handle: 'edna-renamed.test' })
 }
 
 const control = createServer(async (request, response) => {

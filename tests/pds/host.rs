@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::support::{Answer, send};
 
-/// A running host with two accounts.
+/// A running host with three accounts.
 pub struct Host {
     /// Ends the process when it goes: the script stops with its standard input.
     _process: Child,
@@ -22,6 +22,8 @@ pub struct Host {
     pub ada: Login,
     /// The account that is mentioned and replied to.
     pub grace: Login,
+    /// The account that changes its handle.
+    pub edna: Login,
 }
 
 /// What connects an account.
@@ -75,6 +77,7 @@ fn start() -> Option<Host> {
         sessions: Mutex::default(),
         ada: login(0),
         grace: login(1),
+        edna: login(2),
         _process: process,
     })
 }
@@ -93,6 +96,11 @@ impl Host {
     /// Every session is over, refresh tokens included.
     pub fn forget_sessions(&self) {
         self.command("/forget-sessions");
+    }
+
+    /// Edna's handle is no longer hers.
+    pub fn rename_edna(&self) {
+        self.command("/rename-edna");
     }
 
     fn command(&self, path: &str) {

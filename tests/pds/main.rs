@@ -177,6 +177,21 @@ fn the_command_line_connects_with_and_without_a_server() {
 }
 
 #[test]
+fn an_account_that_changed_its_handle_signs_in_again() {
+    let Some(host) = host() else { return };
+    let _alone = host.alone();
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = start(&folder.path().join("data"), SETTINGS);
+    let account = connect(&server, &host.edna, &host.base).json()["id"].clone();
+    host.rename_edna();
+    host.forget_sessions();
+    let body = json!({ "targets": [{ "accountId": account }], "text": "under another name" });
+    let batch = server.post(&body.to_string()).json();
+    assert_eq!(batch["status"], "published", "{batch}");
+    assert_eq!(host.posts(&host.edna, "under another name").len(), 1);
+}
+
+#[test]
 fn links_mentions_and_tags_point_at_the_right_bytes() {
     let Some(rig) = Rig::new(None) else { return };
     let (grace, link) = (&rig.host.grace, "https://example.com/a?b=c");
