@@ -283,7 +283,7 @@ impl Accounts {
 }
 
 impl AccessError {
-    fn fault(&self) -> &Fault {
+    pub(super) fn fault(&self) -> &Fault {
         match self {
             Self::Refused(fault) | Self::Unavailable(fault) => fault,
         }

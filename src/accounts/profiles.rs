@@ -77,11 +77,21 @@ impl Accounts {
         Ok((replace(Some(old), profile.clone()), profile))
     }
 
+    /// Removes a profile. No account can be connected to it meanwhile.
+    ///
+    /// # Errors
+    /// As the plan says, or when it cannot be stored.
+    pub async fn remove_profile(&self, id: ProfileId) -> Result<(), Fault> {
+        let _none = self.connecting.lock().await;
+        let records = self.plan_profile_removal(id)?;
+        self.options.engine.record(records).await.map(drop).map_err(|problem| unreadable(&problem))
+    }
+
     /// What removes a profile, and revokes the keys that are limited to it.
     ///
     /// # Errors
     /// `not_found`; a conflict while it has accounts, or when it is the default one.
-    pub fn plan_profile_removal(&self, id: ProfileId) -> Result<Records, Fault> {
+    fn plan_profile_removal(&self, id: ProfileId) -> Result<Records, Fault> {
         let old = self.get_profile(id)?;
         if old.is_default() {
             return Err(protected("cannot be deleted"));

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::access::Accounts;
 use crate::engine::{Expect, NewNotice, Records, WriteError};
-use crate::model::{Account, AccountId, NoticeKind, Timestamp};
+use crate::model::{Account, AccountId, Fault, NoticeKind, Timestamp};
 use crate::store::{Key, Record, Write};
 
 /// When the account's platform refused to renew its credential.
@@ -18,6 +18,29 @@ const EXPIRING: &str = "expiringTold";
 const TRIES: usize = 3;
 
 impl Accounts {
+    /// Renews the credentials that end by `until`, of up to `most` accounts; how many were due. Those
+    /// that were connected by consent are told of before.
+    ///
+    /// # Errors
+    /// When the accounts cannot be read.
+    pub async fn renew_ahead(&self, until: Timestamp, most: usize) -> Result<usize, Fault> {
+        let accounts = self.list(None)?.into_iter();
+        let due = accounts.filter(|account| account.token_expires_at.is_some_and(|at| at <= until));
+        let due: Vec<Account> = due.take(most).collect();
+        for account in &due {
+            if let Some(ends) = account.token_expires_at
+                && crate::platforms::oauth::provider(account.platform).is_some()
+            {
+                self.tell_expiring(account.id, ends).await;
+            }
+            if let Err(problem) = self.access(account.id, false).await {
+                tracing::warn!(account.id = %account.id, problem = %problem.fault().message,
+                    "a credential could not be renewed ahead of its end");
+            }
+        }
+        Ok(due.len())
+    }
+
     /// Tells once that the platform refused to renew the account's credential.
     pub(super) async fn tell_revoked(&self, id: AccountId, reason: &str) {
         let at = (self.options.now)().to_string();

@@ -104,6 +104,7 @@ pub(super) fn build(ground: Ground<'_>) -> Result<House, AppError> {
     let upkeep = Upkeep {
         store: Arc::clone(&store),
         engine: engine.clone(),
+        accounts: Arc::clone(&accounts),
         media: Arc::clone(&media),
         now: Arc::clone(&clocks.now),
         tasks: loaded.upkeep,

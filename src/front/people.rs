@@ -57,13 +57,13 @@ pub(super) async fn profiles(
         }
         ProfileRoute::Remove(id) => {
             let path = format!("/v1/profiles/{id}");
-            let id = id.to_owned();
-            front
-                .recorded(asked, ("DELETE", &path), false, move |caller, _| {
-                    let id = profile_id(caller, &id)?;
-                    Ok((accounts.plan_profile_removal(id)?, wire::deleted_reply(id)))
-                })
-                .await
+            let (id, caller) = (id.to_owned(), asked.caller.clone());
+            let work = async move |_| {
+                let id = profile_id(&caller, &id)?;
+                accounts.remove_profile(id).await?;
+                Ok(wire::deleted_reply(id))
+            };
+            front.kept(asked, ("DELETE", &path), work).await
         }
     }
 }

@@ -7,6 +7,7 @@ use chrono::TimeZone as _;
 use super::media::prune_media;
 use super::notices::trim_notices;
 use super::tasks::{TaskError, expire_claims, trim_journals};
+use crate::accounts::Accounts;
 use crate::engine::Handle;
 use crate::media::Media;
 use crate::model::{Digest, Millis, Now, Timestamp};
@@ -24,6 +25,8 @@ pub struct Upkeep {
     pub store: Arc<dyn Store>,
     /// The engine, for writing.
     pub engine: Handle,
+    /// The accounts whose credentials are renewed.
+    pub accounts: Arc<Accounts>,
     /// The files of media.
     pub media: Arc<Media>,
     /// The clock.
@@ -46,7 +49,7 @@ impl Upkeep {
             let now = (self.now)();
             let mut next = now.plus(LONGEST_SLEEP);
             for task in &self.tasks {
-                match self.due(task, began, now) {
+                match due(self.store.as_ref(), task, began, now) {
                     Some(at) if at <= now => self.run_task(task, now).await,
                     Some(at) => next = next.min(at),
                     None => {}
@@ -55,15 +58,6 @@ impl Upkeep {
             let sleep = next.since((self.now)()).max(Millis(1));
             tokio::time::sleep(sleep.as_duration()).await;
         }
-    }
-
-    /// When a task is next due; one that never ran, at its first time since this process began.
-    fn due(&self, task: &UpkeepDefinition, began: Timestamp, now: Timestamp) -> Option<Timestamp> {
-        let last = match self.store.get(&key(task)) {
-            Ok(Some(Record::Upkeep(record))) => record.ran_at,
-            _ => began,
-        };
-        next_run(&task.schedule, last.min(now))
     }
 
     async fn run_task(&self, task: &UpkeepDefinition, now: Timestamp) {
@@ -96,6 +90,10 @@ impl Upkeep {
                 UpkeepTask::TrimNotices { keep } => {
                     trim_notices(store, engine, now, keep, task.page).await?
                 }
+                UpkeepTask::RefreshCredentials { ahead } => {
+                    let renewed = self.accounts.renew_ahead(now.plus(ahead), task.page).await;
+                    return renewed.map_err(|fault| TaskError::Accounts(fault.message));
+                }
                 UpkeepTask::PruneMedia { keep } => return self.prune(now, keep, task.page).await,
             };
             total += count;
@@ -113,6 +111,20 @@ impl Upkeep {
         let pruned = tokio::task::spawn_blocking(pruning).await;
         pruned.unwrap_or_else(|problem| Err(TaskError::Broken(problem.to_string())))
     }
+}
+
+/// When a task is next due; one that never ran, at its first time since this process began.
+fn due(
+    store: &dyn Store,
+    task: &UpkeepDefinition,
+    began: Timestamp,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    let last = match store.get(&key(task)) {
+        Ok(Some(Record::Upkeep(record))) => record.ran_at,
+        _ => began,
+    };
+    next_run(&task.schedule, last.min(now))
 }
 
 /// The first time of a schedule after an instant, in UTC.
@@ -141,22 +153,20 @@ mod tests {
         let at = |text: &str| text.parse::<Timestamp>().expect("a time");
         let store = Arc::new(Memory::new());
         let epoch = store.begin_epoch().expect("memory");
-        let (engine, _mailbox) = crate::engine::mailbox();
-        let now: Now = Arc::new(|| Timestamp::from_millis(0));
-        let shared = Arc::clone(&store) as Arc<dyn Store>;
-        let folder = tempfile::tempdir().expect("a folder");
-        let media = Media::open(folder.path().join("media"), Arc::new(|| 1)).expect("it opens");
-        let upkeep = Upkeep { store: shared, engine, media: Arc::new(media), now, tasks };
-        let task = &upkeep.tasks[0];
+        let task = &tasks[0];
         let (began, first) = (at("2026-05-08T12:06:59Z"), at("2026-05-08T12:07:00Z"));
-        assert_eq!(upkeep.due(task, began, began), Some(first));
+        assert_eq!(due(store.as_ref(), task, began, began), Some(first));
         let woken_late = at("2026-05-08T12:07:00.003Z");
-        assert_eq!(upkeep.due(task, began, woken_late), Some(first), "it is due, not put off");
+        assert_eq!(
+            due(store.as_ref(), task, began, woken_late),
+            Some(first),
+            "it is due, not put off"
+        );
         let ran = UpkeepRecord { name: task.name.clone(), ran_at: woken_late, report: "".into() };
         let note = Write::Put(key(task), Record::Upkeep(ran));
         store.commit(epoch, &[note]).expect("memory");
         let next = Some(at("2026-05-08T13:07:00Z"));
-        assert_eq!(upkeep.due(task, began, woken_late), next);
+        assert_eq!(due(store.as_ref(), task, began, woken_late), next);
     }
 
     #[test]

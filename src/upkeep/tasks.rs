@@ -27,6 +27,9 @@ pub enum TaskError {
     /// The engine cannot take the writes.
     #[error(transparent)]
     Write(#[from] WriteError),
+    /// The accounts cannot be read.
+    #[error("{0}")]
+    Accounts(String),
 }
 
 /// Forgets up to `page` idempotency keys whose time is over and whose batch has settled; returns

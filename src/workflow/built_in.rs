@@ -15,9 +15,10 @@ pub const PUBLISH: [(&str, &str); 5] = [
 ];
 
 /// Every built-in upkeep task: name and text.
-pub const UPKEEP: [(&str, &str); 4] = [
+pub const UPKEEP: [(&str, &str); 5] = [
     ("expire-claims", include_str!("../../workflows/upkeep/expire-claims.toml")),
     ("trim-journals", include_str!("../../workflows/upkeep/trim-journals.toml")),
+    ("refresh-credentials", include_str!("../../workflows/upkeep/refresh-credentials.toml")),
     ("trim-notices", include_str!("../../workflows/upkeep/trim-notices.toml")),
     ("prune-media", include_str!("../../workflows/upkeep/prune-media.toml")),
 ];

@@ -36,6 +36,11 @@ pub enum UpkeepTask {
         /// How long they are kept.
         keep: Millis,
     },
+    /// Renews credentials that end within this, and says so before.
+    RefreshCredentials {
+        /// How long before their end.
+        ahead: Millis,
+    },
     /// Removes media files older than this that nobody needs.
     PruneMedia {
         /// How long they are kept at least.
@@ -53,6 +58,7 @@ struct File {
     task: TaskFile,
     cron: String,
     keep: Option<Span>,
+    ahead: Option<Span>,
     page: usize,
 }
 
@@ -63,6 +69,7 @@ enum TaskFile {
     TrimJournals,
     TrimNotices,
     PruneMedia,
+    RefreshCredentials,
 }
 
 /// The upkeep task that a text states.
@@ -82,7 +89,19 @@ pub fn parse_upkeep(name: &str, text: &str) -> Result<UpkeepDefinition, Workflow
     if !(1..=10_000).contains(&file.page) {
         return Err(wrong("page must be 1 to 10000".to_owned()));
     }
+    let renews = matches!(file.task, TaskFile::RefreshCredentials);
+    if file.ahead.is_some() != renews {
+        return Err(wrong(
+            "ahead, such as \"5m\", belongs to refresh_credentials alone".to_owned(),
+        ));
+    }
     let task = match (file.task, file.keep) {
+        (TaskFile::RefreshCredentials, None) => {
+            UpkeepTask::RefreshCredentials { ahead: file.ahead.map_or(Millis(0), |span| span.0) }
+        }
+        (TaskFile::RefreshCredentials, Some(_)) => {
+            return Err(wrong("refresh_credentials takes no keep".to_owned()));
+        }
         (TaskFile::ExpireClaims, None) => UpkeepTask::ExpireClaims,
         (TaskFile::TrimJournals, Some(keep)) => UpkeepTask::TrimJournals { keep: keep.0 },
         (TaskFile::TrimNotices, Some(keep)) => UpkeepTask::TrimNotices { keep: keep.0 },

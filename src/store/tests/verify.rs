@@ -283,7 +283,8 @@ fn a_delivery_without_its_turn_and_a_turn_without_its_delivery_are_named() {
     let due = delivery(DeliveryState::Due { at: at(5) });
     let over = delivery(DeliveryState::Delivered { at: at(5) });
     let (mark, none) = (Record::Mark, Vec::<String>::new());
-    let rows: [(Vec<(Key, Record)>, Vec<String>); 4] = [
+    type Case = (Vec<(Key, Record)>, Vec<String>);
+    let rows: [Case; 4] = [
         (vec![(head, due.clone()), (turn(5), mark.clone())], none.clone()),
         (vec![(head, over.clone())], none),
         (vec![(head, due)], vec![head.to_string()]),
