@@ -170,6 +170,50 @@ fn a_fetch_that_fails_is_tried_again_and_each_refusal_has_its_rule() {
     assert_eq!(rule(&batch).2, "media.url.private_address", "{batch}");
 }
 
+#[test]
+fn a_deep_check_finds_what_publishing_would_and_publishes_nothing() {
+    let (_folder, server) = open();
+    let files = Files::answering(|path, _| match path {
+        "/a.png" => (200, String::new(), picture(1)),
+        "/text.png" => (200, String::new(), b"text".to_vec()),
+        _ => (404, String::new(), Vec::new()),
+    });
+    let url = |path: &str| json!([image("url", &format!("{}{path}", files.base))]);
+    let kept = json!([
+        image("bytesBase64", &base64(&picture(2))),
+        image("mediaId", &upload(&server, b"text"))
+    ]);
+    let target = |media: &Value, n: u8| {
+        let text = n.to_string();
+        json!({ "platform": "sandbox", "text": text, "media": media })
+    };
+    let mut body = json!({ "targets": [
+        target(&url("/a.png"), 0), target(&url("/a.png"), 1), target(&url("/none.png"), 2),
+        target(&url("/text.png"), 3), target(&kept, 4),
+    ] });
+    let check = |body: &Value| {
+        let answer = server.send("POST", "/v1/posts/validate", &[], body.to_string().as_bytes());
+        assert_eq!(answer.status, 200, "{:?}", answer.json());
+        let checked = answer.json();
+        let of = |target: &Value| {
+            let errors = target["errors"].as_array().expect("errors");
+            errors.iter().map(|one| one["rule"].as_str().expect("a rule").to_owned()).collect()
+        };
+        let rules: Vec<Vec<String>> =
+            checked["targets"].as_array().expect("targets").iter().map(of).collect();
+        (checked["valid"] == true, rules.concat())
+    };
+    assert_eq!(check(&body), (true, Vec::new()), "nothing is fetched unasked");
+    assert_eq!(files.count("/a.png"), 0);
+    body["deep"] = json!(true);
+    let mime = "sandbox.media.mime_allowed".to_owned();
+    assert_eq!(check(&body), (false, vec!["media.reachable".into(), mime.clone(), mime]));
+    assert_eq!(files.count("/a.png"), 1);
+    body["targets"] = json!([target(&url("/a.png"), 0)]);
+    assert_eq!(check(&body), (true, Vec::new()));
+    assert_eq!(server.get("/v1/posts").json()["data"], json!([]));
+}
+
 fn server_without_private() -> (tempfile::TempDir, Server) {
     server(&[])
 }

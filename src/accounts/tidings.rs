@@ -18,8 +18,8 @@ const EXPIRING: &str = "expiringTold";
 const TRIES: usize = 3;
 
 impl Accounts {
-    /// Renews the credentials that end by `until`, of up to `most` accounts; how many were due. Those
-    /// that were connected by consent are told of before.
+    /// Renews the credentials that end by `until`, of up to `most` accounts; how many were due.
+    /// Those that were connected by consent are told of before.
     ///
     /// # Errors
     /// When the accounts cannot be read.

@@ -1,6 +1,7 @@
 //! `POST /v1/posts`.
 
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -11,6 +12,7 @@ use super::faults;
 use super::flights::Flights;
 use super::resolve::{self, Resolved};
 use crate::accounts::Seal;
+use crate::courier::Inspection;
 use crate::engine::{Handle, NewTarget, Submission};
 use crate::media::MediaLinks;
 use crate::model::{
@@ -26,6 +28,11 @@ use crate::workflow::Catalog;
 /// Accounts of one page of a scan.
 const PAGE: usize = 1_000;
 
+/// Deep preflight, given by the wiring: the faults of each content.
+pub type Inspect = Arc<
+    dyn Fn(Vec<Inspection>) -> Pin<Box<dyn Future<Output = Vec<Vec<Fault>>> + Send>> + Send + Sync,
+>;
+
 /// What admission is built from.
 #[derive(Clone)]
 pub struct AdmissionOptions {
@@ -37,6 +44,8 @@ pub struct AdmissionOptions {
     pub catalog: Arc<Catalog>,
     /// The platforms.
     pub registry: Arc<Registry>,
+    /// Gets hold of attachments and inspects them, publishing nothing.
+    pub inspect: Inspect,
     /// Seals kept replies that show a secret.
     pub seal: Arc<Seal>,
     /// Where error pages are.

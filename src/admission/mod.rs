@@ -22,5 +22,5 @@ mod faults;
 
 pub use caller::{Caller, authenticate, require};
 pub use claims::Served;
-pub use create::{Admission, AdmissionOptions};
+pub use create::{Admission, AdmissionOptions, Inspect};
 pub use uploads::{NewUpload, out_of_scope};

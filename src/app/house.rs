@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 
 use super::{AppError, definitions};
 use crate::accounts::{Accounts, AccountsOptions, Seal};
-use crate::admission::{Admission, AdmissionOptions};
+use crate::admission::{Admission, AdmissionOptions, Inspect};
 use crate::config::Config;
 use crate::control::Control;
 use crate::courier::{Courier, CourierOptions};
@@ -89,17 +89,18 @@ pub(super) fn build(ground: Ground<'_>) -> Result<House, AppError> {
         links: links.clone(),
         now: Arc::clone(&clocks.now),
     });
-    let stopped = super::start_engine(core, mailbox, &engine, courier.into_carry(), clocks)?;
     let admission = Arc::new(Admission::new(AdmissionOptions {
         media_links: media_links.clone(),
         store: Arc::clone(&store),
         engine: engine.clone(),
         catalog: Arc::clone(&catalog),
         registry,
+        inspect: inspect(courier.clone()),
         seal: Arc::clone(&seal),
         links: links.clone(),
         now: Arc::clone(&clocks.now),
     }));
+    let stopped = super::start_engine(core, mailbox, &engine, courier.into_carry(), clocks)?;
     let control = common.control(&accounts, &webhooks, catalog);
     let upkeep = Upkeep {
         store: Arc::clone(&store),
@@ -109,18 +110,24 @@ pub(super) fn build(ground: Ground<'_>) -> Result<House, AppError> {
         now: Arc::clone(&clocks.now),
         tasks: loaded.upkeep,
     };
-    let files = MediaDoor { links: media_links, media: Arc::clone(&media), store };
     Ok(House {
         engine,
         stopped,
         accounts,
         admission,
         webhooks,
+        files: MediaDoor { links: media_links, media: Arc::clone(&media), store },
         media,
-        files,
         control,
         upkeep,
         own_base,
+    })
+}
+
+fn inspect(courier: Courier) -> Inspect {
+    Arc::new(move |asked| {
+        let courier = courier.clone();
+        Box::pin(async move { courier.inspect(asked).await })
     })
 }
 

@@ -5,6 +5,8 @@
 
 mod carry;
 mod snapshot;
+mod inspect;
 mod flights;
 
 pub use carry::{Courier, CourierOptions};
+pub use inspect::Inspection;

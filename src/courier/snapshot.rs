@@ -51,7 +51,7 @@ impl Courier {
         Answer::SnapshotFailed { fault, retry_after }
     }
 
-    async fn uploaded(&self, id: MediaId, profile: ProfileId) -> Landed {
+    pub(super) async fn uploaded(&self, id: MediaId, profile: ProfileId) -> Landed {
         match self.read(Key::Media(id)).await? {
             Some(Record::Media(object)) if object.profile == profile => Ok(object.digest),
             _ => Err((unknown(id), None)),
@@ -80,15 +80,25 @@ impl Courier {
         Err(unfetched(&FetchFault::Unreachable(why)))
     }
 
-    async fn fetch(&self, key: Key, url: &str, timeout: Millis) -> Landed {
+    /// Fetches an address into the kept bytes.
+    pub(super) async fn fetch_bytes(
+        &self,
+        url: &str,
+        timeout: Millis,
+    ) -> Result<(Digest, Fetched), Failure> {
         let incoming = self.options.media.incoming();
         let mut file = File::create(incoming.path()).await.map_err(|e| disk(&e))?;
         let fetched = self.options.upstream.fetch(url, MEDIA_BYTES_MAX, &mut file, timeout).await;
         drop(file);
-        let Fetched { bytes, mime } = fetched.map_err(|problem| unfetched(&problem))?;
+        let fetched = fetched.map_err(|problem| unfetched(&problem))?;
         let media = Arc::clone(&self.options.media);
         let adopted = tokio::task::spawn_blocking(move || media.adopt(&incoming)).await;
         let digest = adopted.map_err(|e| disk(&e))?.map_err(|e| disk(&e))?;
+        Ok((digest, fetched))
+    }
+
+    async fn fetch(&self, key: Key, url: &str, timeout: Millis) -> Landed {
+        let (digest, Fetched { bytes, mime }) = self.fetch_bytes(url, timeout).await?;
         let record = Record::Fetched(FetchedRecord { digest, mime, bytes });
         let writes = vec![Write::Put(key, record)];
         match self.options.engine.write(vec![(key, None)], writes).await {
@@ -126,7 +136,7 @@ fn unfetched(problem: &FetchFault) -> Failure {
     (fault(Code::PreflightFailed, message, rule, remedy), retry_after)
 }
 
-fn disk(problem: &dyn std::fmt::Display) -> Failure {
+pub(super) fn disk(problem: &dyn std::fmt::Display) -> Failure {
     tracing::error!(%problem, "media cannot be kept or read");
     let message = "the attachment's bytes cannot be kept or read".to_owned();
     let remedy = "The operator finds the reason in the log.";

@@ -242,7 +242,9 @@ impl Handlers {
 
     async fn validate(&self, asked: Asked) -> Result<Answer, Fault> {
         let held = self.body(asked.request).await?;
-        let reply = self.admission.validate(&asked.caller, &asked.id, held.bytes.clone()).await?;
+        let (caller, body) = (&asked.caller, held.bytes.clone());
+        let keep = |bytes| self.keep(bytes);
+        let reply = self.admission.validate(caller, &asked.id, body, keep).await?;
         Ok(reply::json(reply.status, reply.body))
     }
 

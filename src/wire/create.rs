@@ -54,6 +54,21 @@ pub fn parse_create(body: &[u8]) -> Result<CreateRequest, Fault> {
     Ok(CreateRequest { warnings, ..request })
 }
 
+/// Reads the body of `POST /v1/posts/validate`: that of a request to publish, and whether deep
+/// checks are wanted.
+///
+/// # Errors
+/// As `parse_create`; rule `deep` when that is no boolean.
+pub fn parse_validate(body: &[u8]) -> Result<(CreateRequest, bool), Fault> {
+    let mut value = parse_json(body)?;
+    let deep = value.as_object_mut().and_then(|object| object.remove("deep"));
+    let mut walk = Walk::default();
+    let deep = deep.map(|deep| walk.at("deep", |walk| walk.boolean(&deep)).unwrap_or(false));
+    let read = request(&mut walk, &value);
+    let (request, warnings) = walk.finish(read)?;
+    Ok((CreateRequest { warnings, ..request }, deep.unwrap_or(false)))
+}
+
 fn request(walk: &mut Walk, value: &Value) -> Option<CreateRequest> {
     let object = walk.object(value)?;
     let scheduled = object.contains_key("scheduledAt");

@@ -31,7 +31,7 @@ mod validate;
 pub use account::{account_body, account_value, accounts_body};
 pub use attempts::{AttemptView, attempts};
 pub use batch::{batch_body, batch_reply};
-pub use create::{CreateRequest, parse_create};
+pub use create::{CreateRequest, parse_create, parse_validate};
 pub use events::{EventsQuery, events_body, parse_events};
 pub use fault::{error_body, error_value};
 pub use links::Links;

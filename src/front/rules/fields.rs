@@ -97,6 +97,7 @@ pub(super) const RULES: &[Rule] = &[
         "Send scheduledAt at the top level as RFC 3339 has it: 2026-05-08T12:00:00Z.",
     ),
     Rule::field("profileId", "The id of a profile is no UUID.", IDENTIFIER),
+    Rule::field("deep", "deep is neither true nor false.", FLAG),
     Rule::field("force", "force is neither true nor false.", FLAG),
     // Options, by platform.
     Rule::option(

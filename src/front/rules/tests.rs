@@ -233,6 +233,7 @@ fn what_is_wrong_with_a_request_has_a_page() {
     }
     seen.extend(issues(wire::parse_create(b"{")));
     seen.extend(issues(wire::parse_create("[".repeat(65).as_bytes())));
+    seen.extend(issues(wire::parse_validate(br#"{"deep":1}"#)));
     seen.extend(issues(wire::parse_patch(b"{}")));
     seen.extend(issues(wire::parse_retry(br#"{"force":1,"scheduledAt":1}"#)));
     seen.extend(issues(wire::parse_list(
