@@ -4,11 +4,13 @@ mod support;
 #[path = "support/files.rs"]
 mod files;
 
+use std::time::Duration;
+
 use base64::Engine as _;
 use files::Files;
 use ring::digest::{SHA256, digest};
 use serde_json::{Value, json};
-use support::{Answer, Server, landings, start, until};
+use support::{Answer, Server, from_now, landings, start, until};
 
 /// A picture that is told from others by its last byte.
 fn picture(n: u8) -> Vec<u8> {
@@ -69,11 +71,8 @@ fn rule(batch: &Value) -> (&str, &str, &str) {
 
 /// A post for an hour from now.
 fn later(server: &Server, media: &Value) -> Answer {
-    let in_an_hour = std::time::SystemTime::now() + std::time::Duration::from_secs(3_600);
-    let millis = in_an_hour.duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_millis();
-    let at = fanfare::model::Timestamp::from_millis(i64::try_from(millis).expect("small"));
     let body = json!({ "targets": [{ "platform": "sandbox" }], "text": "x", "media": media,
-        "scheduledAt": at.to_string() });
+        "scheduledAt": from_now(Duration::from_secs(3_600)) });
     server.post(&body.to_string())
 }
 
@@ -263,11 +262,9 @@ fn a_queued_post_takes_media_inline_when_it_is_edited() {
     let (_folder, server) = open();
     let queued = later(&server, &json!([]));
     let post = queued.json()["results"][0]["postId"].as_str().expect("an id").to_owned();
-    let soon = std::time::SystemTime::now() + std::time::Duration::from_secs(2);
-    let millis = soon.duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_millis();
-    let at = fanfare::model::Timestamp::from_millis(i64::try_from(millis).expect("small"));
     let media = json!([image("bytesBase64", &base64(&picture(7)))]);
-    let body = json!({ "media": media, "scheduledAt": at.to_string() }).to_string();
+    let soon = from_now(Duration::from_secs(2));
+    let body = json!({ "media": media, "scheduledAt": soon }).to_string();
     let edited = server.send("PATCH", &format!("/v1/posts/{post}"), &[], body.as_bytes());
     assert_eq!(edited.status, 200, "{:?}", edited.json());
     until("it goes out", || !landings(&server.data).is_empty());

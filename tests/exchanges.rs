@@ -8,7 +8,7 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use support::{Answer, Server, landings, start, until};
+use support::{Answer, Server, from_now, landings, start, until};
 
 fn server() -> (tempfile::TempDir, Server) {
     let folder = tempfile::tempdir().expect("a folder");
@@ -160,11 +160,7 @@ fn a_platform_names_its_only_account_and_no_other() {
 #[test]
 fn a_scheduled_post_waits_moves_and_goes_out_or_is_canceled() {
     let (_folder, server) = server();
-    let at = |secs: u64| {
-        let now = std::time::SystemTime::now() + Duration::from_secs(secs);
-        let ms = now.duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_millis();
-        fanfare::model::Timestamp::from_millis(i64::try_from(ms).expect("fits")).to_string()
-    };
+    let at = |secs: u64| from_now(Duration::from_secs(secs));
     let schedule = |when: &str| {
         let body = json!({ "targets": [sandbox(&[])], "text": "later", "scheduledAt": when });
         server.post(&body.to_string())

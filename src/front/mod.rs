@@ -19,6 +19,7 @@ mod people;
 mod hooks;
 mod limiter;
 pub mod timeline;
+mod html;
 mod pages;
 mod rules;
 mod ready;

@@ -10,6 +10,7 @@ use url::Url;
 
 use super::connect::{Fields, platform};
 use super::gate::{Api, Inbound};
+use super::html::escape;
 use super::reply::{Answer, Words};
 use crate::accounts::{Accounts, CompleteOauth, Connected, RedeemFault, State, StateFault};
 use crate::admission::Caller;
@@ -261,19 +262,4 @@ fn guarded(status: StatusCode, body: String) -> Answer {
         answer.headers_mut().insert(name, HeaderValue::from_static(value));
     }
     answer
-}
-
-fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            c => out.push(c),
-        }
-    }
-    out
 }

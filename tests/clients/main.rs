@@ -14,11 +14,10 @@ mod sdk;
 mod support;
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ring::hmac;
 use serde_json::Value;
-use support::{Server, start};
+use support::{Server, from_now, rows, start, text};
 
 /// Receivers of webhooks stand beside the server here, as an n8n of one's own does.
 const BESIDE: &str = "webhooks.allow_private=true";
@@ -35,13 +34,6 @@ fn house(settings: &[&str]) -> (tempfile::TempDir, Server) {
 fn uuid() -> String {
     static COUNT: AtomicU64 = AtomicU64::new(1);
     format!("11111111-2222-4333-8444-{:012x}", COUNT.fetch_add(1, Ordering::Relaxed))
-}
-
-/// An instant from now, as JavaScript prints one.
-fn from_now(span: Duration) -> String {
-    let at = (SystemTime::now() + span).duration_since(UNIX_EPOCH).expect("after 1970");
-    let ms = i64::try_from(at.as_millis()).expect("fits");
-    fanfare::model::Timestamp::from_millis(ms).to_string()
 }
 
 /// The check of a delivery that all these clients share: HMAC-SHA256 over the raw body with the
@@ -77,18 +69,6 @@ fn reads(value: &Value, members: &str) {
         };
         assert!(fits || (nullable && found.is_null()), "{name} is no {kind} in {value}");
     }
-}
-
-/// A member that is a text.
-#[track_caller]
-fn text<'a>(value: &'a Value, name: &str) -> &'a str {
-    value[name].as_str().unwrap_or_else(|| panic!("no {name} in {value}"))
-}
-
-/// The rows of a list.
-#[track_caller]
-fn rows(value: &Value) -> &[Value] {
-    value["data"].as_array().unwrap_or_else(|| panic!("no list in {value}"))
 }
 
 #[test]

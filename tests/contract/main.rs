@@ -13,10 +13,10 @@ mod receiver;
 mod support;
 mod trial;
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use serde_json::{Value, json};
-use support::{Answer, Server, send, start};
+use support::{Answer, Server, from_now, rows, send, start, text};
 
 /// A server with its sandbox account.
 struct House {
@@ -79,22 +79,6 @@ const DAY: Duration = Duration::from_secs(86_400);
 
 fn to_sandbox(said: &str) -> Value {
     json!({ "targets": [{ "platform": "sandbox" }], "text": said })
-}
-
-fn from_now(span: Duration) -> String {
-    let at = (SystemTime::now() + span).duration_since(UNIX_EPOCH).expect("after 1970");
-    let ms = i64::try_from(at.as_millis()).expect("fits");
-    fanfare::model::Timestamp::from_millis(ms).to_string()
-}
-
-#[track_caller]
-fn text<'a>(value: &'a Value, name: &str) -> &'a str {
-    value[name].as_str().unwrap_or_else(|| panic!("no {name} in {value}"))
-}
-
-#[track_caller]
-fn rows(value: &Value) -> &[Value] {
-    value["data"].as_array().unwrap_or_else(|| panic!("no list in {value}"))
 }
 
 /// A refusal has its status and rule, in the one shape.

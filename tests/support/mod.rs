@@ -7,7 +7,7 @@ use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 
@@ -275,4 +275,23 @@ pub fn landed(data: &Path, post: &str) -> usize {
         landing["kind"] == "post" && (landing["post"] == post || landing["postId"] == post)
     };
     landings(data).iter().filter(|landing| of(landing)).count()
+}
+
+/// An instant from now, as JavaScript prints one.
+pub fn from_now(span: Duration) -> String {
+    let at = (SystemTime::now() + span).duration_since(UNIX_EPOCH).expect("after 1970");
+    let ms = i64::try_from(at.as_millis()).expect("fits");
+    fanfare::model::Timestamp::from_millis(ms).to_string()
+}
+
+/// A member that is a text.
+#[track_caller]
+pub fn text<'a>(value: &'a Value, name: &str) -> &'a str {
+    value[name].as_str().unwrap_or_else(|| panic!("no {name} in {value}"))
+}
+
+/// The rows of a list.
+#[track_caller]
+pub fn rows(value: &Value) -> &[Value] {
+    value["data"].as_array().unwrap_or_else(|| panic!("no list in {value}"))
 }

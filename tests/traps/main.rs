@@ -7,10 +7,7 @@ mod races;
 mod support;
 mod table;
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
-use serde_json::Value;
-use support::{Server, start};
+use support::{Server, from_now, rows, start, text};
 
 /// A server with its sandbox account.
 fn house(settings: &[&str]) -> (tempfile::TempDir, Server) {
@@ -19,20 +16,4 @@ fn house(settings: &[&str]) -> (tempfile::TempDir, Server) {
         settings.iter().copied().chain(["webhooks.allow_private=true"]).collect();
     let server = start(&folder.path().join("data"), &settings);
     (folder, server)
-}
-
-fn from_now(span: Duration) -> String {
-    let at = (SystemTime::now() + span).duration_since(UNIX_EPOCH).expect("after 1970");
-    let ms = i64::try_from(at.as_millis()).expect("fits");
-    fanfare::model::Timestamp::from_millis(ms).to_string()
-}
-
-#[track_caller]
-fn text<'a>(value: &'a Value, name: &str) -> &'a str {
-    value[name].as_str().unwrap_or_else(|| panic!("no {name} in {value}"))
-}
-
-#[track_caller]
-fn rows(value: &Value) -> &[Value] {
-    value["data"].as_array().unwrap_or_else(|| panic!("no list in {value}"))
 }

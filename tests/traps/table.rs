@@ -197,7 +197,14 @@ const TRAPS: &[Row] = &[
         "two renewals of one session strand the account",
         &[("tests/pds/main.rs", "attempts_that_overlap_renew_a_session_once")],
     ),
-    ("T40", "not here: an OAuth state used twice; nothing is connected by OAuth yet", &[]),
+    (
+        "T40",
+        "an OAuth state is used twice",
+        &[
+            ("tests/oauth/main.rs", "a_state_is_good_for_one_connect"),
+            ("tests/oauth/main.rs", "a_client_completes_with_the_right_proof_and_once"),
+        ],
+    ),
     (
         "T41",
         "a webhook reaches into the house",
@@ -207,7 +214,18 @@ const TRAPS: &[Row] = &[
         ],
     ),
     ("T42", "not here: a quota that is charged early; there is no quota", &[]),
-    ("T43", "not here: uploads that are left behind; there are none yet", &[]),
+    (
+        "T43",
+        "an upload that is too large is read whole and left behind, a repeated one kept twice",
+        &[
+            ("src/front/upload/tests.rs", "reading_stops_at_the_first_byte_too_many"),
+            (
+                "src/front/upload/tests.rs",
+                "every_form_that_does_not_hold_is_refused_and_leaves_nothing",
+            ),
+            ("tests/media.rs", "an_equal_upload_under_its_key_is_one_upload"),
+        ],
+    ),
 ];
 
 /// Section 20.4: what must be true in all.

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::codes::meaning;
 use super::{Form, Named, all, find};
+use crate::front::html::escape;
 use crate::front::reply::{self, Answer};
 use crate::model::Code;
 use crate::wire::Links;
@@ -195,21 +196,6 @@ fn code_marked(text: &str) -> String {
         _ => escape(part),
     });
     parts.collect()
-}
-
-fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            c => out.push(c),
-        }
-    }
-    out
 }
 
 /// A number with a comma before each three digits.
