@@ -2,8 +2,8 @@
 //!
 //! # The map
 //!
-//! Rooms in reading order, from the ground up. An import points down only; `tests/tidy.rs` holds it
-//! so.
+//! Rooms in reading order, from the ground up. An import points down only, and `tests/tidy` holds
+//! it so.
 //!
 //! | floor | rooms | in one line |
 //! |---|---|---|
@@ -46,6 +46,14 @@
 //!    rings it (`engine::Core::turn`), loads the batch and applies `Woke`: the target wants a slot.
 //! 3. From there it goes as above. A timer that passed while nothing ran rings at the next start;
 //!    an attempt that was under way is found by its epoch and becomes `Recovered`.
+//!
+//! # An event is told
+//!
+//! 1. What happened to a target (`machine::tidings`) or to an account becomes a notice in the very
+//!    commit that made it so: no event without its cause, no cause without its event.
+//! 2. `webhooks::Webhooks` reads notices in order and stores one delivery an endpoint. Each is a
+//!    workflow of its own (`workflows/deliver/webhook.toml`), tried and logged until the endpoint
+//!    takes it or its patience ends.
 
 pub mod model;
 
