@@ -60,7 +60,8 @@ fn house(runtime: &tokio::runtime::Runtime, folder: &Path) -> House {
         platform_slots_max: 256,
         links: Links { base: "http://bench".to_owned() },
     };
-    let clocks = Clocks { now: Arc::new(now), dice: Arc::new(dice()), started: Instant::now() };
+    let started = tokio::time::Instant::now();
+    let clocks = Clocks { now: Arc::new(now), dice: Arc::new(dice()), started };
     let core = Core::open(store, Arc::clone(&catalog), options, epoch, clocks.moment());
     let (engine, mailbox) = engine::mailbox();
     let landed: Arc<Mutex<Vec<Instant>>> = Arc::default();

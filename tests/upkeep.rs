@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 
 use fanfare::engine::{self, Claim, Clocks, Core, Handle, NewTarget, Options, Report, Submission};
 use fanfare::media::Media;
@@ -30,7 +30,8 @@ fn engine(store: &Memory) -> (Handle, Digest) {
         platform_slots_max: 4,
         links: Links { base: "http://test".to_owned() },
     };
-    let clocks = Clocks { now: Arc::new(|| NOW), dice: Arc::new(|| 7), started: Instant::now() };
+    let started = tokio::time::Instant::now();
+    let clocks = Clocks { now: Arc::new(|| NOW), dice: Arc::new(|| 7), started };
     let epoch = store.begin_epoch().expect("an epoch");
     let shared: Arc<dyn Store> = Arc::new(store.clone());
     let core = Core::open(shared, catalog, options, epoch, clocks.moment()).expect("it opens");

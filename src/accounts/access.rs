@@ -31,7 +31,7 @@ pub struct AccountsOptions {
     /// The engine, for writing.
     pub engine: Handle,
     /// The way outward.
-    pub upstream: Arc<Upstream>,
+    pub upstream: Arc<dyn Upstream>,
     /// Seals credentials.
     pub seal: Arc<Seal>,
     /// The apps that the operator registered at platforms.

@@ -21,7 +21,7 @@ use crate::model::{
 };
 use crate::platforms::{self, Registry};
 use crate::preflight;
-use crate::store::{Key, Order, Record, Store};
+use crate::store::{Key, Order, Record, Store, aside};
 use crate::wire::{self, CreateRequest, Links, RequestMedia, RequestSource};
 use crate::workflow::Catalog;
 
@@ -122,7 +122,7 @@ impl Admission {
         work: impl FnOnce(&Self) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, Fault> {
         let this = self.clone();
-        let done = tokio::task::spawn_blocking(move || work(&this)).await;
+        let done = aside(move || work(&this)).await;
         done.map_err(|problem| faults::unreadable(&problem))?
     }
 

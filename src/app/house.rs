@@ -18,7 +18,7 @@ use crate::model::{KeyPrefix, Scope, Secret};
 use crate::platforms::registry;
 use crate::store::Store;
 use crate::upkeep::Upkeep;
-use crate::upstream::{Upstream, UpstreamOptions};
+use crate::upstream::{HttpUpstream, Upstream, UpstreamOptions};
 use crate::webhooks::{Webhooks, WebhooksOptions};
 use crate::wire::{KeyRequest, Links};
 use crate::workflow::{Catalog, DeliverDefinition};
@@ -138,7 +138,7 @@ struct Common<'a> {
     clocks: &'a Clocks,
     store: &'a Arc<dyn Store>,
     engine: &'a engine::Handle,
-    upstream: &'a Arc<Upstream>,
+    upstream: &'a Arc<dyn Upstream>,
     seal: &'a Arc<Seal>,
 }
 
@@ -194,15 +194,15 @@ fn media(config: &Config, clocks: &Clocks) -> Result<Arc<Media>, AppError> {
     media.map(Arc::new).map_err(|problem| AppError::Build(problem.to_string()))
 }
 
-fn upstream(config: &Config, clocks: &Clocks) -> Result<Arc<Upstream>, AppError> {
+fn upstream(config: &Config, clocks: &Clocks) -> Result<Arc<dyn Upstream>, AppError> {
     let options = UpstreamOptions {
         allow_private: config.upstream.allow_private,
         media_allow_private: config.media.allow_private,
         webhooks_allow_private: config.webhooks.allow_private,
         allow_crash: config.sandbox.allow_crash,
     };
-    let upstream = Upstream::new(options, Arc::clone(&clocks.now));
-    upstream.map(Arc::new).map_err(|problem| AppError::Build(problem.to_string()))
+    let upstream = HttpUpstream::new(options, Arc::clone(&clocks.now));
+    Ok(Arc::new(upstream.map_err(|problem| AppError::Build(problem.to_string()))?))
 }
 
 fn engine_options(config: &Config, links: &Links, slots_max: u32) -> engine::Options {

@@ -31,7 +31,7 @@ pub struct CourierOptions {
     /// Access to accounts.
     pub accounts: Arc<Accounts>,
     /// The way outward.
-    pub upstream: Arc<Upstream>,
+    pub upstream: Arc<dyn Upstream>,
     /// Kept bytes.
     pub media: Arc<Media>,
     /// The platforms.

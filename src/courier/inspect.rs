@@ -8,6 +8,7 @@ use crate::model::{
     Content, Digest, Fault, MediaItem, MediaSource, Millis, Platform, ProfileId, Timestamp,
 };
 use crate::platforms::MediaFacts;
+use crate::store::aside;
 
 /// For all addresses of a request together, because its client waits; a post that is published has
 /// its workflow's patience instead.
@@ -79,7 +80,7 @@ impl Courier {
 
     async fn facts(&self, digest: Digest) -> Looked {
         let media = Arc::clone(&self.options.media);
-        let facts = tokio::task::spawn_blocking(move || media.facts(&digest)).await;
+        let facts = aside(move || media.facts(&digest)).await;
         match facts {
             Ok(Ok(facts)) => Ok(facts),
             Ok(Err(problem)) => Err(super::snapshot::disk(&problem).0),

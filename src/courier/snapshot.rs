@@ -12,7 +12,7 @@ use crate::model::{
     ProfileId, SendOutcome,
 };
 use crate::platforms::Answer;
-use crate::store::{FetchedRecord, Key, Record, Write};
+use crate::store::{FetchedRecord, Key, Record, Write, aside};
 use crate::upstream::{FetchFault, Fetched};
 
 /// The wait before what failed by no fault of the request is tried again.
@@ -41,7 +41,7 @@ impl Courier {
             Err((fault, retry_after)) => return Answer::SnapshotFailed { fault, retry_after },
         };
         let media = Arc::clone(&self.options.media);
-        let facts = tokio::task::spawn_blocking(move || media.facts(&digest)).await;
+        let facts = aside(move || media.facts(&digest)).await;
         let (fault, retry_after) = match facts {
             Ok(Ok(facts)) => return Answer::Snapshot(facts),
             Ok(Err(problem)) if problem.is_missing() => (gone(), None),
@@ -92,7 +92,7 @@ impl Courier {
         drop(file);
         let fetched = fetched.map_err(|problem| unfetched(&problem))?;
         let media = Arc::clone(&self.options.media);
-        let adopted = tokio::task::spawn_blocking(move || media.adopt(&incoming)).await;
+        let adopted = aside(move || media.adopt(&incoming)).await;
         let digest = adopted.map_err(|e| disk(&e))?.map_err(|e| disk(&e))?;
         Ok((digest, fetched))
     }
@@ -114,7 +114,7 @@ impl Courier {
 
     async fn read(&self, key: Key) -> Result<Option<Record>, Failure> {
         let store = Arc::clone(&self.options.store);
-        let found = tokio::task::spawn_blocking(move || store.get(&key)).await;
+        let found = aside(move || store.get(&key)).await;
         found.map_err(|e| disk(&e))?.map_err(|e| disk(&e))
     }
 }

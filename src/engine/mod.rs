@@ -26,4 +26,4 @@ pub use interface::{
     Asking, Call, Change, ChangeError, Changed, Claim, EngineError, Expect, Health, NewNotice,
     NewTarget, Records, Report, Submission, Submitted, WriteError,
 };
-pub use shell::{Carry, Clocks, spawn};
+pub use shell::{Carry, Clocks, drive, spawn};

@@ -5,7 +5,9 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::core::{Core, Moment, Release};
 use super::handle::{Handle, Input, Mailbox};
@@ -50,10 +52,25 @@ pub fn spawn(
     clocks: Clocks,
     runtime: tokio::runtime::Handle,
 ) -> std::io::Result<std::thread::JoinHandle<Result<(), StoreError>>> {
-    std::thread::Builder::new().name("engine".to_owned()).spawn(move || {
-        let shell = Shell { core, mailbox, handle, carry, clocks, runtime, turn: 0 };
-        shell.run()
-    })
+    // A thread of its own: a turn waits for the disk.
+    std::thread::Builder::new()
+        .name("engine".to_owned())
+        .spawn(move || runtime.block_on(drive(core, mailbox, handle, carry, clocks)))
+}
+
+/// Runs turns until the core is drained, nobody can ask any more, or the store refuses. Attempts
+/// are carried out on the runtime that this is awaited on.
+///
+/// # Errors
+/// What the store said.
+pub async fn drive(
+    core: Core,
+    mailbox: Mailbox,
+    handle: Handle,
+    carry: Carry,
+    clocks: Clocks,
+) -> Result<(), StoreError> {
+    Shell { core, mailbox, handle, carry, clocks, turn: 0 }.run().await
 }
 
 struct Shell {
@@ -62,17 +79,13 @@ struct Shell {
     handle: Handle,
     carry: Carry,
     clocks: Clocks,
-    runtime: tokio::runtime::Handle,
     turn: u64,
 }
 
 impl Shell {
-    fn run(mut self) -> Result<(), StoreError> {
+    async fn run(mut self) -> Result<(), StoreError> {
         let mut inputs = Vec::with_capacity(64);
-        loop {
-            if !self.receive(&mut inputs) {
-                return Ok(());
-            }
+        while self.receive(&mut inputs).await {
             self.turn += 1;
             self.mailbox.visible.store(self.turn, Ordering::Release);
             let releases = self.core.turn(self.clocks.moment(), inputs.drain(..))?;
@@ -90,22 +103,21 @@ impl Shell {
                 }
             }
             if self.core.is_drained() {
-                return Ok(());
+                break;
             }
         }
+        Ok(())
     }
 
     /// Sleeps until inputs arrive or a timer is due. False when nobody can send any more.
-    fn receive(&mut self, inputs: &mut Vec<Input>) -> bool {
+    async fn receive(&mut self, inputs: &mut Vec<Input>) -> bool {
         let idle = self.core.idle_for((self.clocks.now)());
         let wait = idle.map_or(LONGEST_SLEEP, |span| span.as_duration().min(LONGEST_SLEEP));
-        let receiver = &mut self.mailbox.inputs;
-        self.runtime.block_on(async {
-            match tokio::time::timeout(wait, receiver.recv_many(inputs, TURN_INPUTS)).await {
-                Ok(count) => count > 0,
-                Err(_) => true,
-            }
-        })
+        let receiving = self.mailbox.inputs.recv_many(inputs, TURN_INPUTS);
+        match tokio::time::timeout(wait, receiving).await {
+            Ok(count) => count > 0,
+            Err(_) => true,
+        }
     }
 
     fn carry_out(&self, call: Call) {
@@ -121,7 +133,7 @@ impl Shell {
         };
         let work = (self.carry)(call);
         let handle = self.handle.clone();
-        self.runtime.spawn(async move {
+        tokio::spawn(async move {
             let report = work.await;
             handle.report(batch, ix, attempt.number, attempt.epoch, report).await;
         });

@@ -17,12 +17,14 @@ mod read;
 mod disk;
 mod memory;
 mod verify;
+mod aside;
 
 #[cfg(test)]
 mod samples;
 #[cfg(test)]
 mod tests;
 
+pub use aside::{BrokeOff, aside};
 pub use batch::{batch_writes, load_batch};
 pub use disk::Sled;
 pub use key::Key;

@@ -11,7 +11,7 @@ use crate::accounts::Accounts;
 use crate::engine::Handle;
 use crate::media::Media;
 use crate::model::{Digest, Millis, Now, Timestamp};
-use crate::store::{Key, Record, Store, UpkeepRecord, Write};
+use crate::store::{Key, Record, Store, UpkeepRecord, Write, aside};
 use crate::workflow::{UpkeepDefinition, UpkeepTask};
 
 /// No sleep is longer, so that a stepped clock is noticed.
@@ -108,7 +108,7 @@ impl Upkeep {
     async fn prune(&self, now: Timestamp, keep: Millis, page: usize) -> Result<usize, TaskError> {
         let (store, media) = (Arc::clone(&self.store), Arc::clone(&self.media));
         let pruning = move || prune_media(&store, &media, now, keep, page);
-        let pruned = tokio::task::spawn_blocking(pruning).await;
+        let pruned = aside(pruning).await;
         pruned.unwrap_or_else(|problem| Err(TaskError::Broken(problem.to_string())))
     }
 }

@@ -44,7 +44,7 @@ pub struct UpstreamError(String);
 
 /// The client: one for platforms, one for media, one for webhooks, one for our own sandbox.
 #[derive(Clone)]
-pub struct Upstream {
+pub struct HttpUpstream {
     public: Client,
     media: Client,
     hooks: Client,
@@ -53,13 +53,13 @@ pub struct Upstream {
     now: Now,
 }
 
-impl std::fmt::Debug for Upstream {
+impl std::fmt::Debug for HttpUpstream {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Upstream({:?})", self.options)
+        write!(f, "HttpUpstream({:?})", self.options)
     }
 }
 
-impl Upstream {
+impl HttpUpstream {
     /// Builds the clients.
     ///
     /// # Errors
@@ -80,8 +80,8 @@ impl Upstream {
         })
     }
 
-    /// Sends one request, once. `media` is the file of a `Body::Media`, with its size.
-    pub async fn send(
+    /// See `Upstream::send`.
+    pub(super) async fn send_once(
         &self,
         request: &Request,
         token: Option<&Secret>,

@@ -7,12 +7,14 @@
 //! Deliberately absent: retries, redirects of calls, proxies from the environment. What is sent is
 //! sent once; what may be done about doubt is the machine's to say.
 
+mod way;
 mod client;
 mod guard;
 #[cfg(test)]
 mod tests;
 
 pub use client::{
-    FetchFault, Fetched, Hook, HookAnswer, HookFault, Upstream, UpstreamError, UpstreamOptions,
+    FetchFault, Fetched, Hook, HookAnswer, HookFault, HttpUpstream, UpstreamError, UpstreamOptions,
 };
 pub use guard::{Refused, guard};
+pub use way::{Pending, Upstream};

@@ -6,13 +6,13 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
-use super::{FetchFault, Upstream, UpstreamOptions};
+use super::{FetchFault, HttpUpstream, Upstream as _, UpstreamOptions};
 use crate::model::{Millis, Now, Secret, Timestamp};
 use crate::platforms::{Answer, Body, Reach, Request, SandboxFault};
 
 const TIMEOUT: Millis = Millis(2_000);
 
-fn upstream(allow_private: bool) -> Upstream {
+fn upstream(allow_private: bool) -> HttpUpstream {
     let now: Now = Arc::new(|| Timestamp::from_millis(1));
     let options = UpstreamOptions {
         allow_private,
@@ -20,7 +20,7 @@ fn upstream(allow_private: bool) -> Upstream {
         webhooks_allow_private: allow_private,
         allow_crash: false,
     };
-    Upstream::new(options, now).expect("it builds")
+    HttpUpstream::new(options, now).expect("it builds")
 }
 
 fn request(url: &str) -> Request {
@@ -113,7 +113,7 @@ async fn silence_ends_at_the_timeout() {
 #[tokio::test]
 async fn what_cannot_have_arrived_is_called_unsent() {
     let token = Secret::new("t0ken");
-    let send = |upstream: Upstream, request: Request| {
+    let send = |upstream: HttpUpstream, request: Request| {
         let token = token.clone();
         async move { upstream.send(&request, Some(&token), None, TIMEOUT).await }
     };

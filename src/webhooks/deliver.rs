@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use super::endpoints::Webhooks;
 use super::fan_out::Trouble;
 use crate::model::{Endpoint, EndpointId, Millis, NoticeId, Timestamp};
-use crate::store::{Key, Order};
+use crate::store::{Key, Order, aside};
 
 /// No sleep is longer, so that a stepped clock is noticed.
 const LONGEST_SLEEP: Millis = Millis::from_secs(5);
@@ -52,9 +52,10 @@ impl Deliverer {
                     TROUBLE_PAUSE
                 }
             };
-            tokio::select! {
-                Some(done) = self.tasks.join_next() => self.ended(done),
+            // In this order always, so that a run can be repeated.
+            tokio::select! { biased;
                 _ = stop.changed() => {}
+                Some(done) = self.tasks.join_next() => self.ended(done),
                 _ = noticed.changed() => {}
                 () = self.webhooks.asked.notified() => {}
                 () = tokio::time::sleep(sleep) => {}
@@ -73,7 +74,7 @@ impl Deliverer {
         }
         let now = (self.webhooks.options.now)();
         let (webhooks, busy) = (self.webhooks.clone(), self.under_way.clone());
-        let looked = tokio::task::spawn_blocking(move || webhooks.look(&busy, now)).await;
+        let looked = aside(move || webhooks.look(&busy, now)).await;
         let look = looked.map_err(|problem| Trouble::Record(problem.to_string()))??;
         for (endpoint, notice, at) in look.due {
             self.under_way.entry(endpoint.id).or_default().insert(notice);

@@ -24,7 +24,7 @@ pub struct WebhooksOptions {
     /// The engine, for writing.
     pub engine: Handle,
     /// The way outward.
-    pub upstream: Arc<Upstream>,
+    pub upstream: Arc<dyn Upstream>,
     /// Seals signing secrets.
     pub seal: Arc<Seal>,
     /// How deliveries are made.

@@ -3,7 +3,7 @@
 use super::endpoints::Webhooks;
 use crate::engine::{EngineError, WriteError};
 use crate::model::{Delivery, Endpoint, EndpointId, Notice, NoticeId, Timestamp};
-use crate::store::{Key, Order, Record, StoreError, Write};
+use crate::store::{Key, Order, Record, StoreError, Write, aside};
 
 /// Notices looked at in one go.
 const PAGE: usize = 200;
@@ -47,7 +47,7 @@ impl Webhooks {
     /// crash interrupts is made whole the next time: a delivery that is there is left alone.
     pub(super) async fn fan_out(&self) -> Result<bool, Trouble> {
         let this = self.clone();
-        let planned = tokio::task::spawn_blocking(move || this.plan_fan_out()).await;
+        let planned = aside(move || this.plan_fan_out()).await;
         let Some(plan) = planned.map_err(|e| Trouble::Record(e.to_string()))?? else {
             return Ok(false);
         };

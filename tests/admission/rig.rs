@@ -3,7 +3,6 @@
 use std::future::{Ready, ready};
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
 
 use bytes::Bytes;
 use fanfare::accounts::Seal;
@@ -18,6 +17,7 @@ use fanfare::store::{Key, Memory, Record, Store, Write};
 use fanfare::wire::{Links, Reply};
 use fanfare::{platforms, workflow};
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 pub const NOW: i64 = 1_800_000_000_000;
 pub const AT: Timestamp = Timestamp::from_millis(NOW);

@@ -4,14 +4,13 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Instant;
 
 use fanfare::accounts::{Accounts, AccountsOptions, Seal};
 use fanfare::engine::{self, Clocks, Core, Handle, Options, Report};
 use fanfare::model::{Dice, Millis, Now, Output, Platform, Secret, Timestamp, Verdict};
 use fanfare::platforms::oauth::{Client, Endpoints};
 use fanfare::store::{Memory, Store};
-use fanfare::upstream::{Upstream, UpstreamOptions};
+use fanfare::upstream::{HttpUpstream, UpstreamOptions};
 use fanfare::wire::Links;
 use fanfare::workflow;
 
@@ -64,7 +63,7 @@ impl House {
         Arc::new(Accounts::new(AccountsOptions {
             store: Arc::new(self.store.clone()),
             engine: self.engine.clone(),
-            upstream: Arc::new(Upstream::new(options, self.now()).expect("a client")),
+            upstream: Arc::new(HttpUpstream::new(options, self.now()).expect("a client")),
             seal: Arc::new(seal.expect("a sound key")),
             clients,
             links: Links { base: "http://127.0.0.1:1".to_owned() },
@@ -105,7 +104,7 @@ fn engine(store: &Memory, epoch: u64, dice: &Dice) -> Handle {
     let clocks = Clocks {
         now: Arc::new(|| Timestamp::from_millis(1_800_000_000_000)),
         dice: Arc::clone(dice),
-        started: Instant::now(),
+        started: tokio::time::Instant::now(),
     };
     let shared: Arc<dyn Store> = Arc::new(store.clone());
     let core = Core::open(shared, catalog, options, epoch, clocks.moment()).expect("it opens");

@@ -5,7 +5,7 @@ use reqwest::{Response, Url};
 use tokio::fs::File;
 use tokio::io::AsyncWriteExt as _;
 
-use super::{Upstream, literal, refusal, words};
+use super::{HttpUpstream, literal, refusal, words};
 use crate::model::{MEDIA_REDIRECTS_MAX, MIME_CHARS_MAX, Millis};
 
 /// The setting that opens private addresses.
@@ -49,13 +49,9 @@ pub enum FetchFault {
     Disk(String),
 }
 
-impl Upstream {
-    /// Fetches a file to disk, following a few redirects, guarding every hop. All of it together
-    /// takes no longer than `timeout`.
-    ///
-    /// # Errors
-    /// See `FetchFault`.
-    pub async fn fetch(
+impl HttpUpstream {
+    /// See `Upstream::fetch`.
+    pub(in crate::upstream) async fn fetch_file(
         &self,
         url: &str,
         bytes_max: u64,

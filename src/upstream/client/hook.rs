@@ -2,7 +2,7 @@
 
 use reqwest::Url;
 
-use super::{Upstream, literal, refusal, words};
+use super::{HttpUpstream, literal, refusal, words};
 use crate::model::Millis;
 
 /// Bytes of a webhook endpoint's answer that are read: enough for the characters the log keeps.
@@ -59,12 +59,13 @@ impl HookFault {
     }
 }
 
-impl Upstream {
-    /// Delivers to a webhook endpoint, once, following no redirect.
-    ///
-    /// # Errors
-    /// See `HookFault`.
-    pub async fn deliver(&self, hook: &Hook, timeout: Millis) -> Result<HookAnswer, HookFault> {
+impl HttpUpstream {
+    /// See `Upstream::deliver`.
+    pub(in crate::upstream) async fn deliver_once(
+        &self,
+        hook: &Hook,
+        timeout: Millis,
+    ) -> Result<HookAnswer, HookFault> {
         let url = Url::parse(&hook.url).map_err(|e| HookFault::Unsupported(e.to_string()))?;
         if !matches!(url.scheme(), "http" | "https") {
             let why = format!("{}: is no http or https address", url.scheme());
