@@ -15,8 +15,9 @@ use fanfare::model::{
 use fanfare::store::{Memory, load_batch};
 use tokio::sync::oneshot;
 
-use crate::checkers::{DEFINITIONS, Finding};
+use crate::checkers::DEFINITIONS;
 use crate::dice::Dice;
+use crate::journal::Finding;
 
 type Submitting = oneshot::Receiver<Result<Submitted, EngineError>>;
 type Changing = oneshot::Receiver<Result<Changed, ChangeError>>;

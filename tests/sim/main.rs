@@ -6,6 +6,7 @@
 mod checkers;
 mod clients;
 mod dice;
+mod journal;
 mod mutant;
 mod platform;
 mod world;

@@ -14,9 +14,10 @@ use fanfare::store::{Memory, Store};
 use fanfare::wire::Links;
 use fanfare::workflow::Catalog;
 
-use crate::checkers::{self, Finding};
+use crate::checkers;
 use crate::clients::Clients;
 use crate::dice::Dice;
+use crate::journal::{self, Finding};
 use crate::mutant::{Mutant, Mutated};
 use crate::platform::{self, Deed, FATES, Fate, Heard, Platforms};
 
@@ -168,7 +169,7 @@ impl World {
 
     /// Whether the store has a timer left: an idle engine only moves its horizon.
     fn has_work(&self) -> bool {
-        !checkers::timers(&self.memory).is_empty()
+        !journal::timers(&self.memory).is_empty()
     }
 
     fn happen(&mut self) {
