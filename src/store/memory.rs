@@ -55,6 +55,23 @@ impl Memory {
         self.clone()
     }
 
+    /// What a crash at this instant would leave if it kept nothing that was not flushed, as a store
+    /// of its own.
+    #[must_use]
+    pub fn durable(&self) -> Self {
+        let image = self.lock();
+        let mut copy = Image {
+            rows: image.rows.clone(),
+            files: image.files.clone(),
+            epoch: image.epoch,
+            ..Image::default()
+        };
+        for (key, before) in image.unflushed.iter().rev().flatten() {
+            copy.restore(key.clone(), before.clone());
+        }
+        Self { shared: Arc::new(Mutex::new(copy)) }
+    }
+
     /// How many commits the next crash may lose.
     pub fn unflushed(&self) -> usize {
         self.lock().unflushed.len()

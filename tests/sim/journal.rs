@@ -23,7 +23,7 @@ impl Finding {
 
     /// With the story before it, where one seed is looked at.
     pub fn told(self, trace: &str) -> Self {
-        match std::env::var_os("SIM_SEED") {
+        match std::env::var_os("SIM_SEED").or(std::env::var_os("HOUSE_SEED")) {
             Some(_) => Self { what: format!("{trace}{}", self.what), ..self },
             None => self,
         }

@@ -6,6 +6,7 @@
 mod checkers;
 mod clients;
 mod dice;
+mod house;
 mod journal;
 mod mutant;
 mod platform;
@@ -15,6 +16,8 @@ use mutant::Mutant;
 use world::World;
 
 const SEEDS: u64 = 500;
+/// Seeds of the whole house.
+const HOUSE_SEEDS: u64 = 200;
 /// How many seeds a mutant may survive.
 const MUTANT_SEEDS: u64 = 400;
 
@@ -46,6 +49,19 @@ fn the_same_seed_gives_the_same_bytes() {
     for seed in 0..20 {
         let run = || World::new(seed, None).run().map_err(|finding| finding.what);
         assert_eq!(run(), run(), "seed {seed}");
+    }
+}
+
+#[test]
+fn no_seed_breaks_a_promise_of_the_whole_house() {
+    let one = number("HOUSE_SEED");
+    let seeds = number("HOUSE_SEEDS").unwrap_or(HOUSE_SEEDS);
+    for seed in one.map_or(0..seeds, |seed| seed..seed + 1) {
+        match house::run(seed, None) {
+            Ok(story) if one.is_some() => println!("{story}"),
+            Ok(_) => {}
+            Err(finding) => panic!("house seed {seed}: {}: {}", finding.checker, finding.what),
+        }
     }
 }
 

@@ -1,0 +1,116 @@
+//! The store as the house sees it: the process may die at any operation, and a flaw may sit in it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use fanfare::store::{ClaimState, Key, Order, Record, Scanned, Store, StoreError, Write};
+
+use super::world::World;
+
+/// What a panic carries that stands for the end of the process.
+pub struct Death(pub &'static str);
+
+/// A named mistake. Every checker of the house must catch one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flaw {
+    /// Says that it flushed, and did not.
+    LiesAboutFlush,
+    /// Does not store claims.
+    ForgetsClaims,
+    /// Does not keep replies.
+    ForgetsReplies,
+    /// Loses the turn of one delivery in five.
+    LosesDeliveries,
+    /// Loses one event in twenty.
+    LosesNotices,
+    /// Keeps no renewed credential.
+    ForgetsCredentials,
+    /// Never forgets a claim.
+    KeepsClaims,
+    /// The engine's clock is a minute slow.
+    WakesLate,
+    /// The engine's clock is a minute fast.
+    WakesEarly,
+    /// Attempts of posts that cannot be read back are made again.
+    RepeatsBlindly,
+    /// The platform's refusals are handed on without a word.
+    SaysNothing,
+}
+
+/// A store with a will of its own.
+pub struct Disk {
+    pub world: Arc<World>,
+    pub count: Arc<AtomicU64>,
+}
+
+impl Disk {
+    /// Perhaps the process dies here.
+    fn perhaps(&self, place: &'static str) {
+        let dies = {
+            let mut state = self.world.state();
+            let chance = state.plan.dies_in;
+            chance > 0 && state.is_faulty() && state.dice.range(0, 9_999) < chance
+        };
+        if dies {
+            std::panic::resume_unwind(Box::new(Death(place)));
+        }
+    }
+
+    fn one_in(&self, n: u64) -> bool {
+        self.count.fetch_add(1, Ordering::Relaxed) % n == n - 1
+    }
+
+    fn keeps(&self, write: &Write) -> bool {
+        let Some(flaw) = self.world.flaw else { return true };
+        match (flaw, write) {
+            (Flaw::ForgetsClaims, Write::Put(Key::Claim(_), _))
+            | (Flaw::KeepsClaims, Write::Delete(Key::Claim(_))) => false,
+            (Flaw::ForgetsReplies, Write::Put(Key::Claim(_), Record::Claim(record))) => {
+                matches!(record.state, ClaimState::Running)
+            }
+            (Flaw::ForgetsCredentials, Write::Put(Key::Credential(_), Record::Credential(it))) => {
+                it.version == 1
+            }
+            (Flaw::LosesDeliveries, Write::Put(Key::DeliveryDue(..), _)) => !self.one_in(5),
+            (Flaw::LosesNotices, Write::Put(Key::Notice(_), _)) => !self.one_in(20),
+            _ => true,
+        }
+    }
+}
+
+impl Store for Disk {
+    fn get(&self, key: &Key) -> Result<Option<Record>, StoreError> {
+        self.world.memory.get(key)
+    }
+
+    fn scan_checked(
+        &self,
+        from: &[u8],
+        to: &[u8],
+        order: Order,
+        limit: usize,
+    ) -> Result<Vec<Scanned>, StoreError> {
+        self.world.memory.scan_checked(from, to, order, limit)
+    }
+
+    fn commit(&self, epoch: u64, writes: &[Write]) -> Result<(), StoreError> {
+        self.perhaps("before a commit");
+        let kept: Vec<Write> = writes.iter().filter(|write| self.keeps(write)).cloned().collect();
+        self.world.memory.commit(epoch, &kept)?;
+        self.perhaps("after a commit");
+        Ok(())
+    }
+
+    fn flush(&self) -> Result<(), StoreError> {
+        self.perhaps("before a flush");
+        if self.world.flaw != Some(Flaw::LiesAboutFlush) {
+            self.world.memory.flush()?;
+        }
+        self.perhaps("between flush and release");
+        Ok(())
+    }
+
+    fn begin_epoch(&self) -> Result<u64, StoreError> {
+        self.world.memory.begin_epoch()
+    }
+}

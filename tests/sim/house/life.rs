@@ -1,0 +1,243 @@
+//! One process life: the rooms, wired as the server wires them, until it dies or all is done.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+
+use fanfare::accounts::{Accounts, AccountsOptions, Seal};
+use fanfare::admission::{Admission, AdmissionOptions};
+use fanfare::courier::{Courier, CourierOptions};
+use fanfare::engine::{self, Clocks, Core, Handle, Options};
+use fanfare::media::{Media, MediaLinks};
+use fanfare::model::{Dice, Millis, Now, Secret, Timestamp};
+use fanfare::platforms::registry;
+use fanfare::store::{DefinitionRecord, Key, Record, Store, StoreError, Write};
+use fanfare::upkeep::Upkeep;
+use fanfare::upstream::Upstream;
+use fanfare::webhooks::{Deliverer, Webhooks, WebhooksOptions};
+use fanfare::wire::Links;
+use fanfare::workflow::{self, Catalog, Definition, Doubt};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::disk::{Death, Flaw};
+use super::net::{Net, OWN, pause};
+use super::operator;
+use super::world::World;
+use crate::journal::Finding;
+
+/// How a process life ended.
+pub enum End {
+    /// Everything is done.
+    Rested,
+    /// It died.
+    Died(String),
+}
+
+/// What the actors of the world ask.
+pub struct Rooms {
+    pub engine: Handle,
+    pub admission: Arc<Admission>,
+    pub accounts: Arc<Accounts>,
+    pub webhooks: Webhooks,
+    pub store: Arc<dyn Store>,
+}
+
+/// Lives one life.
+pub fn live(world: &Arc<World>) -> End {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .expect("a runtime");
+    let life = catch_unwind(AssertUnwindSafe(|| runtime.block_on(run(world))));
+    match life {
+        Ok(end) => end,
+        Err(cause) => match cause.downcast::<Death>() {
+            Ok(death) => End::Died(death.0.to_owned()),
+            Err(other) => resume_unwind(other),
+        },
+    }
+}
+
+async fn run(world: &Arc<World>) -> End {
+    world.state().begin(Instant::now());
+    let folder = tempfile::tempdir().expect("a folder");
+    let built = match build(world, folder.path()) {
+        Ok(built) => built,
+        Err(problem) => {
+            world.find(Finding::new("boots", problem.to_string()));
+            return End::Died("it did not boot".to_owned());
+        }
+    };
+    let Built { rooms, core, mailbox, carry, clocks, upkeep } = built;
+    let driving = engine::drive(core, mailbox, rooms.engine.clone(), carry, clocks);
+    let (_quit, quitting) = watch::channel(false);
+    tokio::spawn(Deliverer::new(rooms.webhooks.clone()).run(quitting));
+    tokio::spawn(upkeep.run());
+    let rooms = Arc::new(rooms);
+    tokio::select! { biased;
+        ended = driving => End::Died(format!("the engine ended: {ended:?}")),
+        rested = operator::run(world, &rooms) => match rested {
+            Ok(()) => End::Rested,
+            Err(finding) => {
+                world.find(finding);
+                End::Died("a promise was broken".to_owned())
+            }
+        },
+        () = crash(world) => End::Died("between two turns".to_owned()),
+    }
+}
+
+/// Until the next planned end of the process.
+async fn crash(world: &Arc<World>) {
+    loop {
+        let due = {
+            let mut state = world.state();
+            let open = state.open_for();
+            let next = state.plan.crashes.first().copied();
+            let due = open.zip(next).is_some_and(|(open, next)| open >= next);
+            if due {
+                state.plan.crashes.remove(0);
+            }
+            due
+        };
+        if due {
+            return;
+        }
+        pause(37).await;
+    }
+}
+
+struct Built {
+    rooms: Rooms,
+    core: Core,
+    mailbox: engine::Mailbox,
+    carry: engine::Carry,
+    clocks: Clocks,
+    upkeep: Upkeep,
+}
+
+fn build(world: &Arc<World>, folder: &Path) -> Result<Built, StoreError> {
+    let store = world.disk();
+    let (now, dice) = (world.wall(), world.chance());
+    let epoch = store.begin_epoch()?;
+    let loaded = workflow::load(&Default::default()).expect("the built-in texts hold");
+    keep_definitions(store.as_ref(), epoch, &loaded.texts)?;
+    let catalog = Arc::new(flawed(&loaded, world.flaw));
+    let links = Links { base: "http://h".to_owned() };
+    let clocks = clocks(world, &now, &dice);
+    let options = Options {
+        sync_wait: Millis::from_secs(20),
+        max_lateness: Millis::from_secs(86_400),
+        // Longer than the clock ever steps.
+        claim_window: Millis::from_secs(4 * 3_600),
+        slots_max: 64,
+        platform_slots_max: 64,
+        links: links.clone(),
+    };
+    let core =
+        Core::open(Arc::clone(&store), Arc::clone(&catalog), options, epoch, clocks.moment())?;
+    let (engine, mailbox) = engine::mailbox();
+    let upstream: Arc<dyn Upstream> = Arc::new(Net { world: Arc::clone(world) });
+    let secret = "ab".repeat(32);
+    let seal = Seal::open(Some(&secret), Path::new("unused"), Arc::clone(&dice));
+    let seal = Arc::new(seal.expect("a sound key"));
+    let accounts = Arc::new(Accounts::new(AccountsOptions {
+        store: Arc::clone(&store),
+        engine: engine.clone(),
+        upstream: Arc::clone(&upstream),
+        seal: Arc::clone(&seal),
+        clients: BTreeMap::new(),
+        links: links.clone(),
+        now: Arc::clone(&now),
+        dice: Arc::clone(&dice),
+        own_base: Arc::new(OnceLock::from(OWN.to_owned())),
+        sandbox_token: Secret::new("sandbox"),
+    }));
+    let webhooks = Webhooks::new(WebhooksOptions {
+        store: Arc::clone(&store),
+        engine: engine.clone(),
+        upstream: Arc::clone(&upstream),
+        seal: Arc::clone(&seal),
+        definition: loaded.deliver,
+        now: Arc::clone(&now),
+        dice: Arc::clone(&dice),
+    });
+    let media = Media::open(folder.join("media"), Arc::clone(&dice)).expect("a folder");
+    let media = Arc::new(media);
+    let registry = Arc::new(registry());
+    let courier = Courier::new(CourierOptions {
+        store: Arc::clone(&store),
+        engine: engine.clone(),
+        accounts: Arc::clone(&accounts),
+        upstream,
+        media: Arc::clone(&media),
+        registry: Arc::clone(&registry),
+        catalog: Arc::clone(&catalog),
+        links: links.clone(),
+        now: Arc::clone(&now),
+    });
+    let admission = Arc::new(Admission::new(AdmissionOptions {
+        media_links: MediaLinks::new(seal.signing_key("media links"), links.base.clone()),
+        store: Arc::clone(&store),
+        engine: engine.clone(),
+        catalog,
+        registry,
+        inspect: Arc::new(|asked| Box::pin(std::future::ready(vec![Vec::new(); asked.len()]))),
+        seal,
+        links,
+        now: Arc::clone(&now),
+    }));
+    let upkeep = Upkeep {
+        store: Arc::clone(&store),
+        engine: engine.clone(),
+        accounts: Arc::clone(&accounts),
+        media,
+        now,
+        tasks: loaded.upkeep,
+    };
+    let rooms = Rooms { engine, admission, accounts, webhooks, store };
+    Ok(Built { rooms, core, mailbox, carry: courier.into_carry(), clocks, upkeep })
+}
+
+/// The engine's clocks, slow or fast where the flaw wants them so.
+fn clocks(world: &Arc<World>, now: &Now, dice: &Dice) -> Clocks {
+    let off = match world.flaw {
+        Some(Flaw::WakesLate) => -60_000,
+        Some(Flaw::WakesEarly) => 60_000,
+        _ => 0,
+    };
+    let right = Arc::clone(now);
+    let now: Now = Arc::new(move || Timestamp::from_millis(right().as_millis() + off));
+    Clocks { now, dice: Arc::clone(dice), started: Instant::now() }
+}
+
+fn keep_definitions(
+    store: &dyn Store,
+    epoch: u64,
+    texts: &[(Definition, String)],
+) -> Result<(), StoreError> {
+    for (definition, text) in texts {
+        let key = Key::Definition(definition.digest);
+        if store.get(&key)?.is_none() {
+            let record = DefinitionRecord { name: definition.name.clone(), text: text.clone() };
+            store.commit(epoch, &[Write::Put(key, Record::Definition(record))])?;
+        }
+    }
+    store.flush()
+}
+
+fn flawed(loaded: &workflow::Loaded, flaw: Option<Flaw>) -> Catalog {
+    let mut catalog = loaded.catalog.clone();
+    if flaw == Some(Flaw::RepeatsBlindly) {
+        let blind = loaded.texts.iter().find(|(definition, _)| definition.name == "sandbox-blind");
+        let mut blind = blind.expect("it is built in").0.clone();
+        for step in &mut blind.steps {
+            step.on_doubt = Doubt::Repeat;
+        }
+        catalog.add_current(blind);
+    }
+    catalog
+}

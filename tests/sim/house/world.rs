@@ -1,0 +1,308 @@
+//! What outlives a process: time, chance, the disk, the platforms, the clients.
+
+use std::cell::Cell;
+use std::fmt::Write as _;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use fanfare::model::{Dice as DiceFn, Now, Timestamp};
+use fanfare::store::{Memory, Store};
+use tokio::time::Instant;
+
+use super::client::Client;
+use super::disk::{Disk, Flaw};
+use super::pds::Pds;
+use super::receivers::Receivers;
+use super::timeline::Timeline;
+use crate::dice::Dice;
+use crate::journal::Finding;
+
+/// The wall clock at the start: half an hour before the hourly upkeep.
+const EPOCH_MS: i64 = 1_800_000_000_000 + 37 * 60_000;
+/// Virtual milliseconds during which the world misbehaves, from when the house is set up.
+pub const FAULTS_MS: u64 = 90_000;
+
+/// How the world treats a request. Each can be switched off by the seed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    Fine,
+    NotSent,
+    LandsUnheard,
+    LostUnheard,
+    LandsLate,
+    Silent,
+    RateLimited,
+    Refused,
+    Unavailable,
+    Garbage,
+}
+
+const FATES: [(u64, Fate); 10] = [
+    (45, Fate::Fine),
+    (9, Fate::NotSent),
+    (9, Fate::LandsUnheard),
+    (9, Fate::LostUnheard),
+    (7, Fate::LandsLate),
+    (4, Fate::Silent),
+    (6, Fate::RateLimited),
+    (3, Fate::Refused),
+    (5, Fate::Unavailable),
+    (3, Fate::Garbage),
+];
+
+/// What this seed's world does to the house.
+#[derive(Debug)]
+pub struct Plan {
+    /// Of ten thousand operations of the store, in how many the process dies.
+    pub dies_in: u64,
+    /// When it dies beside that, after the set-up.
+    pub crashes: Vec<u64>,
+    /// When the wall clock steps, and by how much.
+    pub steps: Vec<(u64, i64)>,
+    /// When the mailbox is flooded.
+    pub floods: Vec<u64>,
+    /// When the webhook receivers are down.
+    pub deaf: Option<(u64, u64)>,
+    /// How long a session of a Bluesky account lasts.
+    pub session_ms: u64,
+    /// Whether clients lose patience and hang up.
+    pub hang_ups: bool,
+    fates: Vec<(u64, Fate)>,
+}
+
+impl Plan {
+    /// Swarm: every seed switches off a random part of what can go wrong.
+    fn new(dice: &mut Dice) -> Self {
+        let fates = FATES.iter().filter(|(_, fate)| *fate == Fate::Fine || dice.chance(60));
+        let fates = fates.copied().collect();
+        let times = |dice: &mut Dice, max: u64| -> Vec<u64> {
+            let mut times: Vec<u64> =
+                (0..dice.range(0, max)).map(|_| dice.range(0, FAULTS_MS)).collect();
+            times.sort_unstable();
+            times
+        };
+        let steps = if dice.chance(20) { times(dice, 2) } else { Vec::new() };
+        let steps = steps.into_iter().map(|at| {
+            let size = if dice.chance(50) { 3_600_000 } else { 30_000 };
+            (at, if dice.chance(50) { size } else { -size })
+        });
+        Self {
+            steps: steps.collect(),
+            dies_in: if dice.chance(50) { dice.range(5, 100) } else { 0 },
+            crashes: if dice.chance(60) { times(dice, 5) } else { Vec::new() },
+            floods: if dice.chance(15) { times(dice, 4) } else { Vec::new() },
+            deaf: dice.chance(50).then(|| {
+                let from = dice.range(0, FAULTS_MS / 2);
+                (from, from + dice.range(1_000, 600_000))
+            }),
+            session_ms: dice.range(10_000, 200_000),
+            hang_ups: dice.chance(50),
+            fates,
+        }
+    }
+}
+
+/// What changes as the world goes on.
+pub struct State {
+    pub dice: Dice,
+    pub plan: Plan,
+    pub timeline: Timeline,
+    pub pds: Pds,
+    pub receivers: Receivers,
+    /// When the house was set up, in virtual milliseconds; nothing goes wrong before.
+    pub open_since: Option<u64>,
+    /// The API key that clients send.
+    pub api_key: String,
+    /// The accounts: of the sandbox, and of Bluesky.
+    pub accounts: [Vec<String>; 2],
+    /// Process lives so far.
+    pub lives: u64,
+    trace: String,
+    found: Option<Finding>,
+    base_ms: u64,
+    /// The last virtual millisecond that anybody saw: outside a life its clock cannot be asked.
+    seen_ms: Cell<u64>,
+    began: Option<Instant>,
+    skew_ms: i64,
+    texts: u64,
+}
+
+/// The world of one seed.
+pub struct World {
+    pub memory: Memory,
+    pub clients: Vec<Arc<tokio::sync::Mutex<Client>>>,
+    pub flaw: Option<Flaw>,
+    state: Mutex<State>,
+    count: Arc<AtomicU64>,
+}
+
+impl World {
+    pub fn new(seed: u64, flaw: Option<Flaw>) -> Self {
+        // Another world than the core's of the same seed.
+        let mut dice = Dice::new(seed ^ 0x00f0_0d00);
+        let plan = Plan::new(&mut dice);
+        let clients = (0..dice.range(1, 5))
+            .map(|n| Arc::new(tokio::sync::Mutex::new(Client::new(n, &mut dice))))
+            .collect();
+        let state = State {
+            dice,
+            plan,
+            timeline: Timeline::default(),
+            pds: Pds::default(),
+            receivers: Receivers::default(),
+            open_since: None,
+            api_key: String::new(),
+            accounts: Default::default(),
+            lives: 0,
+            trace: String::new(),
+            found: None,
+            base_ms: 0,
+            seen_ms: Cell::new(0),
+            began: None,
+            skew_ms: 0,
+            texts: 0,
+        };
+        Self {
+            memory: Memory::new(),
+            clients,
+            flaw,
+            state: Mutex::new(state),
+            count: Arc::default(),
+        }
+    }
+
+    pub fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("nobody panics while holding it")
+    }
+
+    /// The store as the house sees it.
+    pub fn disk(self: &Arc<Self>) -> Arc<dyn Store> {
+        Arc::new(Disk { world: Arc::clone(self), count: Arc::clone(&self.count) })
+    }
+
+    /// Notes what is not true and should be; the first counts.
+    pub fn find(&self, finding: Finding) {
+        let mut state = self.state();
+        let _ = writeln!(state.trace, "FOUND {finding:?}");
+        state.found.get_or_insert(finding);
+    }
+
+    /// Whether something was found.
+    pub fn finding_seen(&self) -> bool {
+        self.state().found.is_some()
+    }
+
+    /// What was found so far.
+    pub fn finding(&self) -> Result<(), Finding> {
+        let found = self.state().found.take();
+        match found {
+            Some(finding) => Err(finding.told(&self.story())),
+            None => Ok(()),
+        }
+    }
+
+    /// Everything that happened.
+    pub fn story(&self) -> String {
+        self.state().trace.clone()
+    }
+
+    /// A process life ended: what was not flushed is lost but for a part, and time passes.
+    pub fn bury(&self, why: &str) {
+        let mut state = self.state();
+        state.began = None;
+        state.note(&format!("dies: {why}"));
+        let keep = usize::try_from(state.dice.range(0, 4)).expect("small");
+        let pause = if state.dice.chance(10) { 30_000 } else { 200 };
+        state.base_ms = state.now_ms() + state.dice.range(1, pause);
+        state.seen_ms.set(state.base_ms);
+        drop(state);
+        let _ = self.memory.crash(keep);
+    }
+
+    /// The clock that the house goes by.
+    pub fn wall(self: &Arc<Self>) -> Now {
+        let world = Arc::clone(self);
+        Arc::new(move || world.state().wall())
+    }
+
+    /// The house's randomness.
+    pub fn chance(self: &Arc<Self>) -> DiceFn {
+        let world = Arc::clone(self);
+        Arc::new(move || {
+            let mut state = world.state();
+            u128::from(state.dice.next()) << 64 | u128::from(state.dice.next())
+        })
+    }
+}
+
+impl State {
+    /// A process life begins.
+    pub fn begin(&mut self, at: Instant) {
+        self.began = Some(at);
+        self.lives += 1;
+        let life = self.lives;
+        self.note(&format!("life {life}"));
+    }
+
+    /// Virtual milliseconds since the world began.
+    pub fn now_ms(&self) -> u64 {
+        if let Some(began) = self.began {
+            let run = u64::try_from(began.elapsed().as_millis()).expect("virtual time is short");
+            self.seen_ms.set(self.base_ms + run);
+        }
+        self.seen_ms.get()
+    }
+
+    /// True time, which platforms go by.
+    pub fn true_time(&self) -> Timestamp {
+        self.at(self.now_ms())
+    }
+
+    /// True time at a virtual millisecond.
+    pub fn at(&self, ms: u64) -> Timestamp {
+        Timestamp::from_millis(EPOCH_MS + i64::try_from(ms).expect("short"))
+    }
+
+    /// The wall clock of the house.
+    pub fn wall(&self) -> Timestamp {
+        let at = self.true_time().as_millis() + self.skew_ms;
+        Timestamp::from_millis(at)
+    }
+
+    /// Moves the house's wall clock.
+    pub fn step(&mut self, by_ms: i64) {
+        self.skew_ms += by_ms;
+        self.note(&format!("the clock steps {by_ms} ms"));
+    }
+
+    /// Virtual milliseconds since the house was set up.
+    pub fn open_for(&self) -> Option<u64> {
+        self.open_since.map(|since| self.now_ms().saturating_sub(since))
+    }
+
+    /// Whether the world still misbehaves.
+    pub fn is_faulty(&self) -> bool {
+        self.open_for().is_some_and(|open| open < FAULTS_MS)
+    }
+
+    /// How a request is treated.
+    pub fn fate(&mut self) -> Fate {
+        if !self.is_faulty() || self.dice.chance(35) {
+            return Fate::Fine;
+        }
+        let fates = self.plan.fates.clone();
+        self.dice.pick(&fates)
+    }
+
+    /// A text that nobody else says.
+    pub fn text(&mut self, what: &str) -> String {
+        self.texts += 1;
+        format!("{what} {}", self.texts)
+    }
+
+    /// A line of the story.
+    pub fn note(&mut self, what: &str) {
+        let now = self.now_ms();
+        let _ = writeln!(self.trace, "{now} {what}");
+    }
+}
