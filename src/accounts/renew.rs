@@ -39,7 +39,10 @@ impl Accounts {
         };
         match refreshed {
             Ok(session) => own_session(old, &session),
-            Err(SessionFault::Unavailable(fault)) => Err(AccessError::Unavailable(fault)),
+            // What is neither a session nor a no may be a proxy's page: it is asked again.
+            Err(SessionFault::Unavailable(fault) | SessionFault::Rejected(fault)) => {
+                Err(AccessError::Unavailable(fault))
+            }
             Err(other) => Err(AccessError::Refused(other.into_fault())),
         }
     }
@@ -57,7 +60,9 @@ impl Accounts {
         let answer = self.options.upstream.send(&request, None, None, SESSION_TIMEOUT).await;
         match oauth::read_tokens(provider, Offer::Refresh, &answer) {
             Ok(tokens) => Ok(OauthCredential::new(tokens, old.refresh_token.clone())),
-            Err(OauthFault::Unavailable(fault)) => Err(AccessError::Unavailable(fault)),
+            Err(OauthFault::Unavailable(fault) | OauthFault::Rejected(fault)) => {
+                Err(AccessError::Unavailable(fault))
+            }
             Err(other) => Err(AccessError::Refused(other.into_fault())),
         }
     }

@@ -1,16 +1,16 @@
 //! One attempt, from the released call to its report.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::flights::Flights;
 use crate::accounts::{AccessError, Accounts};
 use crate::engine::{Call, Carry, Handle, Report};
 use crate::media::Media;
 use crate::model::{
-    Attempt, Code, Content, Cursor, EXCHANGE_BYTES_MAX, Exchange, Fault, MediaItem, Millis, Now,
-    SendOutcome, Target, Verdict,
+    AccountId, Attempt, Code, Content, Cursor, EXCHANGE_BYTES_MAX, Exchange, Fault, MediaItem,
+    Millis, Now, SendOutcome, Target, Verdict,
 };
 use crate::platforms::{
     self, Access, Answer, Body, Context, MediaFacts, Platform, Prepared, Registry, Rehearsal,
@@ -50,6 +50,8 @@ pub struct Courier {
     pub(super) options: CourierOptions,
     /// Fetches under way.
     pub(super) flights: Flights,
+    /// By how many milliseconds our clock is ahead of each account's platform.
+    ahead: Arc<Mutex<BTreeMap<AccountId, i64>>>,
 }
 
 impl std::fmt::Debug for Courier {
@@ -72,7 +74,7 @@ struct Job<'a> {
 impl Courier {
     /// A courier.
     pub fn new(options: CourierOptions) -> Self {
-        Self { options, flights: Flights::default() }
+        Self { options, flights: Flights::default(), ahead: Arc::default() }
     }
 
     /// What the engine calls. A panic in a codec is reported as what it leaves: doubt, once
@@ -121,7 +123,7 @@ impl Courier {
             return Report { verdict, exchange: None };
         }
         let timeout = Millis(whole.0 - spent.0);
-        let cx = context(&job, &call, &access);
+        let cx = Context { clock_ahead: self.clock_ahead(&job), ..context(&job, &call, &access) };
         let prepared = match job.codec.prepare(&cx) {
             Ok(prepared) => prepared,
             Err(fault) => return Report { verdict: Verdict::Refuse { fault }, exchange: None },
@@ -138,6 +140,7 @@ impl Courier {
             Prepared::Request(request) => {
                 sending.store(true, Ordering::Release);
                 let answer = self.send(&request, &cx, timeout).await;
+                self.learn_clock(job.target.account, &answer);
                 (answer, Some(request))
             }
         };
@@ -148,6 +151,20 @@ impl Courier {
         let took = (self.options.now)().since(began);
         let exchange = request.map(|request| exchange(&request, &answer, took));
         Report { verdict, exchange }
+    }
+
+    fn clock_ahead(&self, job: &Job<'_>) -> Option<i64> {
+        let known = self.ahead.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(&job.target.account).copied()
+    }
+
+    fn learn_clock(&self, account: AccountId, answer: &Answer) {
+        if let Answer::Heard { headers, at, .. } = answer
+            && let Some(ahead) = platforms::clock_ahead(headers, *at)
+        {
+            let mut known = self.ahead.lock().unwrap_or_else(PoisonError::into_inner);
+            known.insert(account, ahead);
+        }
     }
 
     fn job<'a>(&'a self, call: &'a Call) -> Option<Job<'a>> {
@@ -237,6 +254,8 @@ fn context<'a>(job: &'a Job<'_>, call: &'a Call, access: &'a Access) -> Context<
         content: job.content,
         started_at: job.target.started_at.unwrap_or(job.attempt.began_at),
         doubt_since: job.target.doubt_since,
+        began_at: job.attempt.began_at,
+        clock_ahead: None,
         memos,
         receipt: job.target.receipt.as_ref(),
         media,

@@ -133,6 +133,12 @@ impl Core {
             Some((Key::Notice(id), _)) => *id,
             _ => NoticeId::from_raw(0),
         };
+        // The newest may have been forgotten; what comes next must still come after it.
+        let delivered = match store.get(&Key::NoticeCursor)? {
+            Some(Record::NoticeCursor(id)) => id,
+            _ => NoticeId::from_raw(0),
+        };
+        let newest_notice = newest_notice.max(delivered);
         let mut core = Self {
             store,
             catalog,
@@ -283,7 +289,7 @@ impl Core {
 
     fn move_horizon(&mut self) -> Result<(), StoreError> {
         let now = self.moment.at;
-        if now.plus(HORIZON_REFILL) <= self.horizon {
+        if now.plus(HORIZON_REFILL) < self.horizon {
             return Ok(());
         }
         let mut from = Key::Timer(self.horizon, BatchId::from_raw(0));

@@ -46,7 +46,8 @@ pub(super) fn missed(target: &mut Target, cx: &Moving<'_>) -> Result<(), Refusal
     }
     let late = cx.stamp.at.since(due);
     target.lateness = Some(late);
-    target.cursor = Cursor::Ended(Outcome::Failed(fault::missed(target.platform, due, late)));
+    let missed = fault::missed(target.platform, due, late);
+    target.cursor = Cursor::Ended(Outcome::Failed(fault::worded(missed)));
     Ok(())
 }
 

@@ -81,10 +81,22 @@ pub(super) fn outcome_unknown(platform: Platform, cause: &Fault) -> Fault {
          `... failed`; publish it again only if it is not there.",
     )
     .outcome(SendOutcome::Unknown);
-    match &cause.platform_response {
+    worded(match &cause.platform_response {
         Some(response) => fault.response(response.clone()),
         None => fault,
+    })
+}
+
+/// A fault that ends a target tells what the platform answered, or in words that it did not.
+pub(super) fn worded(fault: Fault) -> Fault {
+    if fault.platform_response.is_some() {
+        return fault;
     }
+    let why = match fault.outcome {
+        Some(SendOutcome::NotSent) => "no request was sent",
+        Some(SendOutcome::Rejected | SendOutcome::Unknown) | None => "no answer was heard",
+    };
+    fault.response(serde_json::json!({ "status": null, "body": why }).to_string())
 }
 
 /// An operator found that a held post is not live.

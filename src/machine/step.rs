@@ -229,9 +229,10 @@ fn failure_warning(visible: Visible, step: &str, message: &str) -> Warning {
 }
 
 fn outcome_of(fault: &Fault) -> Outcome {
+    let told = fault::worded(fault.clone());
     match fault.code {
         Code::PreflightFailed | Code::PlatformAuthFailed | Code::PlatformRejected => {
-            Outcome::Rejected(fault.clone())
+            Outcome::Rejected(told)
         }
         Code::ValidationFailed
         | Code::PlatformUnavailable
@@ -241,6 +242,6 @@ fn outcome_of(fault: &Fault) -> Outcome {
         | Code::NotFound
         | Code::IdempotencyConflict
         | Code::RateLimited
-        | Code::PlatformNotEnabled => Outcome::Failed(fault.clone()),
+        | Code::PlatformNotEnabled => Outcome::Failed(told),
     }
 }

@@ -76,6 +76,12 @@ impl Timestamp {
         Self(self.0.saturating_sub(i64::try_from(span.0).unwrap_or(i64::MAX)))
     }
 
+    /// The instant of an HTTP `Date` header.
+    pub fn from_http_date(text: &str) -> Option<Self> {
+        let at = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
+        Some(Self(at.as_millisecond()))
+    }
+
     /// How long after `earlier` this is; zero when it is not after.
     pub fn since(self, earlier: Self) -> Millis {
         Millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
@@ -130,6 +136,13 @@ mod tests {
     fn check(text: &str, expected: Result<&str, TimeError>) {
         let got = text.parse::<Timestamp>().map(|at| at.to_string());
         assert_eq!(got.as_deref(), expected.as_deref(), "{text}");
+    }
+
+    #[test]
+    fn the_date_of_an_answer_is_read() {
+        let read = |text| Timestamp::from_http_date(text).map(Timestamp::as_millis);
+        assert_eq!(read("Sun, 06 Nov 1994 08:49:37 GMT"), Some(784_111_777_000));
+        assert_eq!(read("yesterday"), None);
     }
 
     #[test]

@@ -45,7 +45,11 @@ pub(super) fn rest(headers: &[(String, String)], reset_header: &str, at: Timesta
     let reset = header(headers, reset_header).and_then(|text| text.trim().parse::<i64>().ok());
     let named = match (after, reset) {
         (Some(secs), _) if secs.is_finite() && secs >= 0.0 => Some(whole_millis(secs)),
-        (_, Some(secs)) => Some(Timestamp::from_millis(secs.saturating_mul(1_000)).since(at)),
+        (_, Some(secs)) => {
+            // The platform counts by its own clock, and says what that shows.
+            let shows = header(headers, "date").and_then(Timestamp::from_http_date).unwrap_or(at);
+            Some(Timestamp::from_millis(secs.saturating_mul(1_000)).since(shows))
+        }
         _ => None,
     };
     named.unwrap_or(REST_UNNAMED).clamp(REST_MIN, REST_MAX)

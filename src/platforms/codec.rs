@@ -56,6 +56,10 @@ pub struct Context<'a> {
     pub started_at: Timestamp,
     /// When the oldest doubtful attempt of this step was sent; for reading back.
     pub doubt_since: Option<Timestamp>,
+    /// When this attempt began.
+    pub began_at: Timestamp,
+    /// By how many milliseconds our clock is ahead of the platform's, as its last answer said.
+    pub clock_ahead: Option<i64>,
     /// Outputs of finished steps by name, each with its rounds in order; JSON text.
     pub memos: BTreeMap<&'a str, Vec<Arc<str>>>,
     /// What the post step gave, once it is done.

@@ -9,6 +9,7 @@
 
 mod codec;
 mod answer;
+mod clock;
 mod snapshot;
 mod rehearsal;
 mod versions;
@@ -20,6 +21,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use answer::excerpt;
+pub use clock::clock_ahead;
 pub use codec::{
     Access, Answer, Body, Context, MediaFacts, Platform, Prepared, Reach, Request, SandboxFault,
 };

@@ -63,6 +63,9 @@ pub enum Key {
     NoticeCursor,
     /// `13 id`. That an account is being removed. Deleted with it.
     Removing(AccountId),
+    /// `14 id`. The newest notice when a webhook endpoint was made: it hears only later ones.
+    /// Immutable; deleted with the endpoint.
+    EndpointSince(EndpointId),
     /// `20 instant batch`. The one timer of an unsettled batch. Moved with its earliest wake-up.
     Timer(Timestamp, BatchId),
     /// `21 post`. Finds a post's batch; in this order posts are listed. Immutable.
@@ -126,6 +129,7 @@ const BATCH: u8 = 0x10;
 const DELIVERY: u8 = 0x11;
 const NOTICE_CURSOR: u8 = 0x12;
 const REMOVING: u8 = 0x13;
+const ENDPOINT_SINCE: u8 = 0x14;
 const TIMER: u8 = 0x20;
 const POST: u8 = 0x21;
 const CLAIM: u8 = 0x22;
@@ -191,6 +195,7 @@ impl Key {
             }
             Self::NoticeCursor => out.push(NOTICE_CURSOR),
             Self::Removing(id) => raw_key(&mut out, REMOVING, id.raw()),
+            Self::EndpointSince(id) => raw_key(&mut out, ENDPOINT_SINCE, id.raw()),
             Self::Timer(at, id) => timed_key(&mut out, TIMER, *at, &id.raw().to_be_bytes()),
             Self::Post(id) => raw_key(&mut out, POST, id.raw()),
             Self::Claim(digest) => digest_key(&mut out, CLAIM, digest),
@@ -239,6 +244,7 @@ impl Key {
             DELIVERY => decode_delivery(rest)?,
             NOTICE_CURSOR if rest.is_empty() => Self::NoticeCursor,
             REMOVING => Self::Removing(AccountId::from_raw(raw(rest)?)),
+            ENDPOINT_SINCE => Self::EndpointSince(EndpointId::from_raw(raw(rest)?)),
             TIMER => {
                 let (at, rest) = time(rest)?;
                 Self::Timer(at, BatchId::from_raw(raw(rest)?))
@@ -400,6 +406,7 @@ impl fmt::Display for Key {
             }
             Self::NoticeCursor => f.write_str("the place up to which notices are delivered"),
             Self::Removing(id) => write!(f, "removal of account {id}"),
+            Self::EndpointSince(id) => write!(f, "the events before webhook endpoint {id}"),
             Self::Timer(at, id) => write!(f, "timer of {id} at {at}"),
             Self::Post(id) => write!(f, "index of {id}"),
             Self::Claim(digest) => write!(f, "idempotency record {digest}"),

@@ -332,6 +332,7 @@ impl Maker {
             25 => Key::OauthState(self.digest()),
             26 => Key::Fetched(batch, self.digest()),
             32 => Key::Removing(AccountId::from_raw(self.wide())),
+            33 => Key::EndpointSince(EndpointId::from_raw(self.wide())),
             kind => self.delivery_key(kind),
         }
     }
@@ -390,6 +391,7 @@ impl Maker {
             | Key::Delivery(..)
             | Key::DeliveryAttempt(..)
             | Key::NoticeCursor
+            | Key::EndpointSince(_)
             | Key::Notice(_) => self.told(key),
         }
     }
@@ -437,7 +439,7 @@ impl Maker {
     }
 }
 
-const KINDS: u64 = 33;
+const KINDS: u64 = 34;
 
 /// Any key of any family.
 pub(in crate::store) fn any_key() -> impl Strategy<Value = Key> {

@@ -8,8 +8,8 @@ use super::secret;
 use crate::accounts::Seal;
 use crate::engine::{Expect, Handle, Records};
 use crate::model::{
-    Code, Dice, Endpoint, EndpointHealth, EndpointId, Fault, Millis, Now, RetiringSecret, Secret,
-    WEBHOOK_ENDPOINTS_MAX,
+    Code, Dice, Endpoint, EndpointHealth, EndpointId, Fault, Millis, NoticeId, Now, RetiringSecret,
+    Secret, WEBHOOK_ENDPOINTS_MAX,
 };
 use crate::store::{Key, Order, Record, Store, Write};
 use crate::upstream::Upstream;
@@ -83,7 +83,10 @@ impl Webhooks {
         };
         let health = EndpointHealth::default();
         let reply = wire::endpoint_reply(201, &endpoint, &health, Some(&secret));
-        Ok((replace(None, endpoint), reply))
+        let mut records = replace(None, endpoint);
+        let since = Record::NoticeCursor(self.newest()?);
+        records.writes.push(Write::Put(Key::EndpointSince(id), since));
+        Ok((records, reply))
     }
 
     /// What changes an endpoint. Switched on again, it forgets why it failed.
@@ -138,11 +141,12 @@ impl Webhooks {
     /// `not_found`.
     pub fn remove(&self, id: &str) -> Result<(Records, Reply), Fault> {
         let (old, _) = self.get(id)?;
-        let (key, health) = (Key::Endpoint(old.id), Key::EndpointHealth(old.id));
+        let (key, since) = (Key::Endpoint(old.id), Key::EndpointSince(old.id));
+        let health = Key::EndpointHealth(old.id);
         let reply = wire::deleted_reply(old.id);
         let records = Records {
             expect: vec![Expect::Is(key, Some(Record::Endpoint(old)))],
-            writes: vec![Write::Delete(key), Write::Delete(health)],
+            writes: vec![Write::Delete(key), Write::Delete(health), Write::Delete(since)],
             ..Records::default()
         };
         Ok((records, reply))
@@ -185,6 +189,17 @@ impl Webhooks {
             _ => None,
         });
         Ok(endpoints.collect())
+    }
+
+    /// The newest notice there is.
+    fn newest(&self) -> Result<NoticeId, Fault> {
+        let first = Key::Notice(NoticeId::from_raw(0));
+        let store = &self.options.store;
+        let found = store.scan(&first, &Key::LAST_NOTICE, Order::Descending, 1);
+        match found.map_err(|problem| unreadable(&problem))?.first() {
+            Some((Key::Notice(id), _)) => Ok(*id),
+            _ => Ok(NoticeId::from_raw(0)),
+        }
     }
 
     fn health(&self, id: EndpointId) -> Result<EndpointHealth, Fault> {

@@ -62,6 +62,15 @@ impl Webhooks {
         Ok(plan.more)
     }
 
+    /// The last notice that an endpoint does not hear, because it was there first. Ids tell before
+    /// and after even where the clock was set back; times do not.
+    fn since(&self, endpoint: EndpointId) -> Result<NoticeId, Trouble> {
+        match self.options.store.get(&Key::EndpointSince(endpoint))? {
+            Some(Record::NoticeCursor(since)) => Ok(since),
+            _ => Ok(NoticeId::from_raw(0)),
+        }
+    }
+
     fn plan_fan_out(&self) -> Result<Option<FanOut>, Trouble> {
         let store = &self.options.store;
         let before = store.get(&Key::NoticeCursor)?;
@@ -73,13 +82,16 @@ impl Webhooks {
         let page = store.scan(&first, &Key::LAST_NOTICE, Order::Ascending, PAGE)?;
         let more = page.len() == PAGE;
         let endpoints = self.all().map_err(|fault| Trouble::Record(fault.message))?;
+        let endpoints = endpoints.into_iter().map(|one| Ok((self.since(one.id)?, one)));
+        let endpoints = endpoints.collect::<Result<Vec<(NoticeId, Endpoint)>, Trouble>>()?;
         let mut writes = Vec::new();
         let mut after = None;
         for (_, record) in page {
             let Record::Notice(notice) = record else { continue };
             after = Some(notice.id);
-            for endpoint in endpoints.iter().filter(|endpoint| wants(endpoint, &notice)) {
-                if store.get(&Key::Delivery(endpoint.id, notice.id))?.is_none() {
+            for (since, endpoint) in &endpoints {
+                let wanted = *since < notice.id && wants(endpoint, &notice);
+                if wanted && store.get(&Key::Delivery(endpoint.id, notice.id))?.is_none() {
                     writes.extend(due(endpoint.id, notice.id, (self.options.now)()));
                 }
             }
@@ -88,9 +100,9 @@ impl Webhooks {
     }
 }
 
-/// Whether an endpoint hears a notice: it is on, was there by then, and did not filter it out.
+/// Whether an endpoint hears a notice: it is on and did not filter it out.
 fn wants(endpoint: &Endpoint, notice: &Notice) -> bool {
-    endpoint.active && endpoint.created_at <= notice.at && hears(endpoint, notice)
+    endpoint.active && hears(endpoint, notice)
 }
 
 /// Whether the endpoint's filter lets a notice through.

@@ -54,6 +54,8 @@ impl Bench {
             content: &self.content,
             started_at: AT,
             doubt_since: None,
+            began_at: AT,
+            clock_ahead: None,
             memos: self.memos.iter().map(|(name, rounds)| (*name, rounds.clone())).collect(),
             receipt: self.receipt.as_ref(),
             media: self.media.clone(),

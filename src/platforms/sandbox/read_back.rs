@@ -3,12 +3,10 @@
 use serde_json::Value;
 
 use super::super::answer::{disturbed, limited, not_sent, reconciled, rest, unheard};
+use super::super::clock::{Window, is_misjudged};
 use super::super::codec::{Answer, Body, Context, Reach, Request};
 use super::{RESET_HEADER, auth};
-use crate::model::{Millis, Output, Platform, Receipt, Timestamp, Verdict};
-
-/// Clocks of two machines differ; what landed up to this long before the sending may be ours.
-const CLOCK_SKEW: Millis = Millis::from_secs(120);
+use crate::model::{Output, Platform, Receipt, Timestamp, Verdict};
 
 /// The timeline shows no more than its newest posts, this many. A list so long may leave ours out,
 /// and proves no absence. `front/sandbox/door.rs` serves by the same number.
@@ -16,7 +14,7 @@ const POSTS_MAX: usize = 1_000;
 
 /// The request that lists what landed since the doubtful sending.
 pub(super) fn request(cx: &Context<'_>) -> Request {
-    let since = since(cx);
+    let since = Window::of(cx).since;
     let account: String =
         url::form_urlencoded::byte_serialize(cx.access.platform_account_id.as_bytes()).collect();
     Request {
@@ -34,7 +32,11 @@ pub(super) fn request(cx: &Context<'_>) -> Request {
 pub(super) fn interpret(cx: &Context<'_>, answer: &Answer) -> Verdict {
     let retry = |fault| Verdict::Retry { fault, after: None };
     match answer {
-        Answer::Heard { status: 200, body, .. } => {
+        Answer::Heard { status: 200, headers, body, at } => {
+            if is_misjudged(cx, headers, *at) {
+                let why = "its clock differs from ours, so the list starts at a wrong time";
+                return retry(unheard(Platform::Sandbox, why, None));
+            }
             let value: Value = serde_json::from_slice(body).unwrap_or_default();
             match value["posts"].as_array() {
                 Some(posts) => found(cx, posts),
@@ -61,21 +63,26 @@ fn found(cx: &Context<'_>, posts: &[Value]) -> Verdict {
     let parent = super::parent(cx, comment);
     let text = normal(&super::text(cx, comment));
     let media = if comment { 0 } else { cx.content.media.len() };
-    let since = since(cx);
+    let window = Window::of(cx);
     let ours = posts.iter().find(|post| {
         let uri = post["uri"].as_str().unwrap_or_default();
         let landed = post["landedAt"].as_str().and_then(|at| at.parse::<Timestamp>().ok());
         normal(post["text"].as_str().unwrap_or_default()) == text
             && post["parent"].as_str() == parent.as_deref()
             && post["media"].as_u64() == u64::try_from(media).ok()
-            && landed.is_some_and(|landed| landed >= since)
+            && landed.is_some_and(|landed| landed >= window.since)
             && !cx.owned.iter().any(|owned| owned == uri)
     });
     let Some(ours) = ours else {
-        // Waiting makes the list no shorter: it is for an operator to look.
-        let why = format!("the timeline shows only its newest {POSTS_MAX} posts, and not this one");
-        let fault = unheard(Platform::Sandbox, &why, None);
-        return if posts.len() < POSTS_MAX { Verdict::Absent } else { Verdict::Refuse { fault } };
+        // Waiting makes the list no shorter, and sets no clock right: it is for an operator to look.
+        let why = if posts.len() >= POSTS_MAX {
+            format!("the timeline shows only its newest {POSTS_MAX} posts, and not this one")
+        } else if window.proves_absence {
+            return Verdict::Absent;
+        } else {
+            "this server's clock was set back after the post was sent".to_owned()
+        };
+        return Verdict::Refuse { fault: unheard(Platform::Sandbox, &why, None) };
     };
     let member = |name: &str| ours[name].as_str().map(str::to_owned);
     Verdict::Done(Output {
@@ -83,10 +90,6 @@ fn found(cx: &Context<'_>, posts: &[Value]) -> Verdict {
         receipt: Some(Receipt { uri: member("uri"), cid: member("cid"), url: member("url") }),
         warnings: vec![reconciled()],
     })
-}
-
-fn since(cx: &Context<'_>) -> Timestamp {
-    cx.doubt_since.unwrap_or(cx.started_at).minus(CLOCK_SKEW)
 }
 
 /// Text as it is compared: runs of white space count as one blank.

@@ -44,6 +44,8 @@ fn cx<'a>(
         content,
         started_at: AT,
         doubt_since: Some(AT),
+        began_at: AT,
+        clock_ahead: None,
         memos: BTreeMap::new(),
         receipt,
         media: Vec::new(),

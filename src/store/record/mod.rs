@@ -78,7 +78,7 @@ pub enum Record {
     Delivery(Delivery),
     /// Under `Key::DeliveryAttempt`.
     DeliveryAttempt(DeliveryAttempt),
-    /// Under `Key::NoticeCursor`.
+    /// Under `Key::NoticeCursor` and `Key::EndpointSince`.
     NoticeCursor(NoticeId),
     /// Under `Key::Notice`.
     Notice(Notice),
@@ -258,7 +258,7 @@ impl Record {
                 | (Key::Fetched(..), Self::Fetched(_))
                 | (Key::Delivery(..), Self::Delivery(_))
                 | (Key::DeliveryAttempt(..), Self::DeliveryAttempt(_))
-                | (Key::NoticeCursor, Self::NoticeCursor(_))
+                | (Key::NoticeCursor | Key::EndpointSince(_), Self::NoticeCursor(_))
                 | (Key::Notice(_), Self::Notice(_))
         )
     }

@@ -91,6 +91,7 @@ pub(super) fn restore(key: &Key, bytes: &AlignedVec) -> Result<Record, Unfit> {
         | Key::Delivery(..)
         | Key::DeliveryAttempt(..)
         | Key::NoticeCursor
+        | Key::EndpointSince(_)
         | Key::Notice(_) => return Err(Unfit("version 1 has no such record".to_owned())),
     })
 }

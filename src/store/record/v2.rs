@@ -66,7 +66,9 @@ pub(super) fn restore(key: &Key, bytes: &AlignedVec) -> Result<Record, Unfit> {
         Key::Fetched(..) => Record::Fetched(read::<Fetched, _>(bytes)?),
         Key::Delivery(..) => Record::Delivery(read::<Delivery, _>(bytes)?),
         Key::DeliveryAttempt(..) => Record::DeliveryAttempt(read::<DeliveryAttempt, _>(bytes)?),
-        Key::NoticeCursor => Record::NoticeCursor(read::<[u8; 16], _>(bytes)?),
+        Key::NoticeCursor | Key::EndpointSince(_) => {
+            Record::NoticeCursor(read::<[u8; 16], _>(bytes)?)
+        }
         Key::Notice(_) => Record::Notice(read::<Notice, _>(bytes)?),
         _ => return Err(Unfit("version 2 has no such record".to_owned())),
     })

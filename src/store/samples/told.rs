@@ -60,7 +60,9 @@ impl Maker {
                 answer: self.maybe(Self::text),
                 ok: self.below(2) == 0,
             }),
-            Key::NoticeCursor => Record::NoticeCursor(NoticeId::from_raw(self.wide())),
+            Key::NoticeCursor | Key::EndpointSince(_) => {
+                Record::NoticeCursor(NoticeId::from_raw(self.wide()))
+            }
             _ => {
                 let id = match key {
                     Key::Notice(id) => *id,

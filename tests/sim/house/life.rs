@@ -103,10 +103,11 @@ async fn crash(world: &Arc<World>) {
             }
             due
         };
-        if due {
-            return;
+        match due {
+            true => return,
+            false if world.is_calm() => return std::future::pending().await,
+            false => pause(37).await,
         }
-        pause(37).await;
     }
 }
 

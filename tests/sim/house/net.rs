@@ -74,15 +74,10 @@ impl Net {
     async fn read_back(&self, query: &str, timeout: Millis) -> Answer {
         let account = parameter(query, "account");
         let since: Timestamp = parameter(query, "since").parse().expect("a time");
-        // Read-backs go by the house's clock; the platform's own may differ.
         let deed = Deed {
             what: "read back",
             land: &|_, _| {},
-            answer: &|state| {
-                let skew = state.wall().as_millis() - state.true_time().as_millis();
-                let since = Timestamp::from_millis(since.as_millis() - skew);
-                (200, state.timeline.of_account(&account, since))
-            },
+            answer: &|state| (200, state.timeline.of_account(&account, since)),
         };
         self.ride(deed, timeout).await
     }
@@ -216,10 +211,10 @@ impl Net {
 
     fn heard(&self, status: u16, body: Value) -> Answer {
         let mut state = self.world.state();
-        let headers = match status {
-            429 => vec![("retry-after".to_owned(), state.dice.range(1, 5).to_string())],
-            _ => Vec::new(),
-        };
+        let mut headers = vec![("date".to_owned(), http_date(state.true_time()))];
+        if status == 429 {
+            headers.push(("retry-after".to_owned(), state.dice.range(1, 5).to_string()));
+        }
         let at = state.wall();
         Answer::Heard { status, headers, body: body.to_string().into_bytes(), at }
     }
@@ -311,6 +306,13 @@ impl Upstream for Net {
 /// Virtual milliseconds pass.
 pub async fn pause(ms: u64) {
     tokio::time::sleep(Duration::from_millis(ms)).await;
+}
+
+/// The platform's clock, as its answers show it.
+fn http_date(at: Timestamp) -> String {
+    let at = jiff::Timestamp::from_millisecond(at.as_millis()).expect("a time");
+    let printer = jiff::fmt::rfc2822::DateTimePrinter::new();
+    printer.timestamp_to_rfc9110_string(&at).expect("a date")
 }
 
 fn parameter(query: &str, name: &str) -> String {

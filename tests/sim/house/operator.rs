@@ -32,14 +32,14 @@ pub async fn run(world: &Arc<World>, rooms: &Arc<Rooms>) -> Result<(), Finding> 
         actors.spawn(client::run(Arc::clone(world), Arc::clone(rooms), Arc::clone(client)));
     }
     loop {
-        pause(250).await;
+        pause(if world.is_calm() { 20_000 } else { 250 }).await;
         disturb(world, rooms);
         rule(world, rooms).await;
         if world.finding_seen() {
             return Ok(());
         }
         let open = world.state().open_for().unwrap_or_default();
-        if open > FAULTS_MS && actors.is_empty() && is_quiet(world) {
+        if world.is_calm() && actors.is_empty() && is_quiet(world) {
             return Ok(());
         }
         while actors.try_join_next().is_some() {}
@@ -111,7 +111,8 @@ fn disturb(world: &Arc<World>, rooms: &Arc<Rooms>) {
 
 /// Held posts are looked at now and then, and ruled on as the platform shows.
 async fn rule(world: &Arc<World>, rooms: &Arc<Rooms>) {
-    if !world.state().dice.chance(10) {
+    let looks = if world.is_calm() { 100 } else { 10 };
+    if !world.state().dice.chance(looks) {
         return;
     }
     let Ok(batches) = journal::batches(&world.memory) else { return };

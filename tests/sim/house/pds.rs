@@ -32,8 +32,9 @@ pub struct Pds {
 impl Pds {
     /// `createSession`: the password is always good here.
     pub fn create_session(&mut self, identifier: &str, now: Timestamp, life_ms: u64) -> Value {
-        let did = format!("did:plc:{}", identifier.replace('.', ""));
-        self.session(&did, now, life_ms)
+        let named = format!("did:plc:{}", identifier.replace('.', ""));
+        let did = if identifier.starts_with("did:") { identifier } else { &named };
+        self.session(did, now, life_ms)
     }
 
     /// `refreshSession`: once for each token.

@@ -21,6 +21,8 @@ use crate::journal::Finding;
 const EPOCH_MS: i64 = 1_800_000_000_000 + 37 * 60_000;
 /// Virtual milliseconds during which the world misbehaves, from when the house is set up.
 pub const FAULTS_MS: u64 = 90_000;
+/// By then also what waits for a silent platform has given it up.
+pub const QUIET_MS: u64 = FAULTS_MS + 70_000;
 
 /// How the world treats a request. Each can be switched off by the seed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,6 +126,7 @@ pub struct State {
     seen_ms: Cell<u64>,
     began: Option<Instant>,
     skew_ms: i64,
+    stepped: bool,
     texts: u64,
 }
 
@@ -160,6 +163,7 @@ impl World {
             seen_ms: Cell::new(0),
             began: None,
             skew_ms: 0,
+            stepped: false,
             texts: 0,
         };
         Self {
@@ -185,6 +189,11 @@ impl World {
         let mut state = self.state();
         let _ = writeln!(state.trace, "FOUND {finding:?}");
         state.found.get_or_insert(finding);
+    }
+
+    /// Whether nothing goes wrong any more.
+    pub fn is_calm(&self) -> bool {
+        self.state().open_for().is_some_and(|open| open > FAULTS_MS)
     }
 
     /// Whether something was found.
@@ -272,7 +281,13 @@ impl State {
     /// Moves the house's wall clock.
     pub fn step(&mut self, by_ms: i64) {
         self.skew_ms += by_ms;
+        self.stepped = true;
         self.note(&format!("the clock steps {by_ms} ms"));
+    }
+
+    /// Whether the wall clock was ever moved.
+    pub fn is_stepped(&self) -> bool {
+        self.stepped
     }
 
     /// Virtual milliseconds since the house was set up.
