@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::access::{Accounts, SESSION_TIMEOUT, unreadable};
+use super::boards::reconnected;
 use super::credential::{BlueskyCredential, Credential};
 use crate::engine::{EngineError, WriteError};
 use crate::model::{
@@ -246,7 +247,7 @@ impl Accounts {
         });
         let account = match &known {
             Some(old) => Account {
-                settings: draft.settings.clone(),
+                settings: reconnected(old, &draft.settings),
                 token_expires_at: draft.token_expires_at,
                 updated_at: now,
                 ..old.clone()

@@ -11,11 +11,13 @@ mod connect;
 mod oauth;
 mod access;
 mod renew;
+mod boards;
 mod tidings;
 mod keys;
 mod profiles;
 
 pub use access::{AccessError, Accounts, AccountsOptions};
+pub use boards::MadeBoard;
 pub use connect::{ConnectBluesky, Connected};
 pub use keys::Minted;
 pub use oauth::{CompleteOauth, RedeemFault, State, StateFault};

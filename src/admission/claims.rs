@@ -78,24 +78,56 @@ impl Admission {
         let work = async |claim| {
             // What is unique among records is looked for before it is written.
             let _one = self.recording.lock().await;
-            for _ in 0..PLANS_MAX {
-                let plan = plan.clone();
-                let (mut records, reply) = self.off(move |_| plan()).await?;
-                if let Some(claim) = claim {
-                    let kept =
-                        if shows_secret { self.sealed(&reply, claim)? } else { reply.clone() };
-                    records.keep = Some((claim, kept));
-                }
-                match self.options.engine.record(records).await {
-                    Ok(None) => return Ok(Submitted { reply, replayed: false }),
-                    Ok(Some(submitted)) => return self.open(submitted, claim),
-                    Err(WriteError::Raced) => {}
-                    Err(WriteError::Engine(problem)) => return Err(faults::engine(&problem)),
-                }
-            }
-            Err(faults::engine(&crate::engine::EngineError::Full))
+            self.write(claim, shows_secret, plan).await
         };
         self.once(request, key, route, body, work).await
+    }
+
+    /// As `recorded`, where the world has to be asked before it is known what to write: `work`
+    /// asks, and gives the plan.
+    pub async fn recorded_after<P>(
+        &self,
+        request: &RequestId,
+        key: Option<&str>,
+        route: (&str, &str),
+        body: &[u8],
+        work: impl AsyncFnOnce() -> Result<P, Fault>,
+    ) -> Served
+    where
+        P: Fn() -> Result<(Records, Reply), Fault> + Clone + Send + 'static,
+    {
+        let work = async |claim| {
+            let plan = work().await?;
+            self.write(claim, false, plan).await
+        };
+        self.once(request, key, route, body, work).await
+    }
+
+    /// Writes what is planned, with the reply under its claim.
+    async fn write<P>(
+        &self,
+        claim: Option<Claim>,
+        shows_secret: bool,
+        plan: P,
+    ) -> Result<Submitted, Fault>
+    where
+        P: Fn() -> Result<(Records, Reply), Fault> + Clone + Send + 'static,
+    {
+        for _ in 0..PLANS_MAX {
+            let plan = plan.clone();
+            let (mut records, reply) = self.off(move |_| plan()).await?;
+            if let Some(claim) = claim {
+                let kept = if shows_secret { self.sealed(&reply, claim)? } else { reply.clone() };
+                records.keep = Some((claim, kept));
+            }
+            match self.options.engine.record(records).await {
+                Ok(None) => return Ok(Submitted { reply, replayed: false }),
+                Ok(Some(submitted)) => return self.open(submitted, claim),
+                Err(WriteError::Raced) => {}
+                Err(WriteError::Engine(problem)) => return Err(faults::engine(&problem)),
+            }
+        }
+        Err(faults::engine(&crate::engine::EngineError::Full))
     }
 
     /// Does something once for its key that cannot be done in one commit with its reply, which is

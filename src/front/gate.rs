@@ -149,6 +149,7 @@ impl Gate {
             | Route::RemoveAccount(_)
             | Route::DescribeConnect(_)
             | Route::CompleteConnect(_)
+            | Route::Boards(_)
             | Route::Timeline
             | Route::Landing(_) => Ok(match self.drain.enter() {
                 Some(_pass) => (self.api)(Inbound { id, request }).await,

@@ -16,10 +16,10 @@ use super::gate::{Api, Inbound};
 use super::limiter::{Allowance, KeyUses, Limiter};
 use super::oauth::OauthDoor;
 use super::reply::{self, Answer, Words};
-use super::route::{ProfileRoute, Route, route};
+use super::route::{BoardRoute, ProfileRoute, Route, route};
 use super::sandbox::SandboxDoor;
 use super::timeline;
-use super::{hooks, media, pages, people};
+use super::{boards, hooks, media, pages, people};
 use crate::accounts::Accounts;
 use crate::admission::{self, Admission, Caller, Served};
 use crate::engine::Records;
@@ -165,6 +165,7 @@ impl Handlers {
                 connect::describe(&self.oauth, &asked.caller, platform, &held.bytes).await
             }
             Route::CompleteConnect(platform) => self.complete_connect(asked, platform).await,
+            Route::Boards(route) => boards::boards(self, asked, route).await,
             Route::Timeline => {
                 let query = asked.request.uri().query().map(str::to_owned);
                 timeline::page(self.sandbox.as_deref(), query.as_deref()).await
@@ -287,6 +288,26 @@ impl Handlers {
         Ok(self.served(served, &id))
     }
 
+    /// As `recorded`, where the world has to be asked first; that gives the plan.
+    pub(super) async fn recorded_after<P>(
+        &self,
+        asked: Asked,
+        route: (&str, &str),
+        work: impl AsyncFnOnce(Bytes) -> Result<P, Fault>,
+    ) -> Result<Answer, Fault>
+    where
+        P: Fn() -> Result<(Records, Reply), Fault> + Clone + Send + 'static,
+    {
+        let Asked { id, request, .. } = asked;
+        let key = idempotency_key(request.headers())?;
+        let held = self.body(request).await?;
+        let body = held.bytes.clone();
+        let work = async move || work(body).await;
+        let key = key.as_deref();
+        let served = self.admission.recorded_after(&id, key, route, &held.bytes, work).await;
+        Ok(self.served(served, &id))
+    }
+
     /// Waits until what a read may have seen is durable.
     pub(super) async fn durable(&self) -> Result<(), Fault> {
         self.admission.durable().await
@@ -329,7 +350,7 @@ impl Handlers {
     }
 
     /// The account, if this caller may know of it.
-    async fn account(&self, caller: &Caller, id: &str) -> Result<Account, Fault> {
+    pub(super) async fn account(&self, caller: &Caller, id: &str) -> Result<Account, Fault> {
         let wanted: AccountId = id.parse().map_err(|_| no_account(id))?;
         let store = Arc::clone(&self.store);
         let found = blocking(move || store.get(&Key::Account(wanted)).map_err(unreadable)).await?;
@@ -363,6 +384,7 @@ pub(super) fn scope(route: Route<'_>) -> Option<Scope> {
         Route::RemoveAccount(_)
         | Route::DescribeConnect(_)
         | Route::CompleteConnect(_)
+        | Route::Boards(BoardRoute::Create(_) | BoardRoute::SetDefault(_))
         | Route::Profiles(
             ProfileRoute::Create | ProfileRoute::Patch(_) | ProfileRoute::Remove(_),
         )
@@ -370,6 +392,7 @@ pub(super) fn scope(route: Route<'_>) -> Option<Scope> {
         | Route::Hooks(_) => Some(Scope::Admin),
         Route::ListAccounts
         | Route::ReadAccount(_)
+        | Route::Boards(BoardRoute::List(_))
         | Route::Profiles(ProfileRoute::List | ProfileRoute::Read(_))
         | Route::Media(_)
         | Route::MediaFile(_)

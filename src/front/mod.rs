@@ -15,6 +15,7 @@ mod media;
 mod media_door;
 mod connect;
 mod oauth;
+mod boards;
 mod people;
 mod hooks;
 mod limiter;

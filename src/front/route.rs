@@ -43,6 +43,8 @@ pub enum Route<'a> {
     CompleteConnect(&'a str),
     /// `GET /v1/accounts/oauth/:platform/callback`: where a platform sends people back to
     OauthCallback(&'a str),
+    /// `/v1/accounts/:id/pinterest`
+    Boards(BoardRoute<'a>),
     /// `GET /v1/sandbox/timeline`
     Timeline,
     /// `GET /health`
@@ -94,6 +96,17 @@ pub enum ProfileRoute<'a> {
     Patch(&'a str),
     /// `DELETE /v1/profiles/:id`
     Remove(&'a str),
+}
+
+/// A request about a Pinterest account's boards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BoardRoute<'a> {
+    /// `GET /v1/accounts/:id/pinterest/boards`
+    List(&'a str),
+    /// `POST /v1/accounts/:id/pinterest/boards`
+    Create(&'a str),
+    /// `PATCH /v1/accounts/:id/pinterest/default-board`
+    SetDefault(&'a str),
 }
 
 /// A request about API keys.
@@ -177,6 +190,9 @@ pub fn route<'a>(method: &str, path: &'a str) -> Route<'a> {
         ("GET", ["v1", "accounts", "oauth", platform, "callback"]) => {
             Route::OauthCallback(platform)
         }
+        (method, ["v1", "accounts", id, "pinterest", rest]) if !id.is_empty() => {
+            boards(method, id, rest)
+        }
         (method, ["v1", "profiles", rest @ ..]) => profiles(method, rest),
         (method, ["v1", "api-keys", rest @ ..]) => keys(method, rest),
         (method, ["v1", "webhook-endpoints", rest @ ..]) => hooks(method, rest),
@@ -204,6 +220,15 @@ pub fn route<'a>(method: &str, path: &'a str) -> Route<'a> {
         }
         _ => Route::Nowhere,
     }
+}
+
+fn boards<'a>(method: &str, id: &'a str, rest: &str) -> Route<'a> {
+    Route::Boards(match (method, rest) {
+        ("GET", "boards") => BoardRoute::List(id),
+        ("POST", "boards") => BoardRoute::Create(id),
+        ("PATCH", "default-board") => BoardRoute::SetDefault(id),
+        _ => return Route::Nowhere,
+    })
 }
 
 fn profiles<'a>(method: &str, rest: &[&'a str]) -> Route<'a> {
@@ -276,6 +301,10 @@ mod tests {
         check("POST /v1/accounts/connect/bluesky", Route::DescribeConnect("bluesky"));
         check("POST /v1/accounts/connect/bluesky/complete", Route::CompleteConnect("bluesky"));
         check("GET /v1/accounts/oauth/x/callback", Route::OauthCallback("x"));
+        check("GET /v1/accounts/a/pinterest/boards", Route::Boards(BoardRoute::List("a")));
+        check("POST /v1/accounts/a/pinterest/boards", Route::Boards(BoardRoute::Create("a")));
+        let set = "PATCH /v1/accounts/a/pinterest/default-board";
+        check(set, Route::Boards(BoardRoute::SetDefault("a")));
         check("GET /v1/sandbox/timeline", Route::Timeline);
         check("OPTIONS /v1/posts", Route::Preflight);
         check("POST /v1/posts/validate", Route::ValidatePost);

@@ -55,6 +55,14 @@ pub const PROFILES_MAX: usize = 10_000;
 pub const PROFILE_NAME_CHARS_MAX: usize = 120;
 /// Characters of a profile's short name.
 pub const PROFILE_SLUG_CHARS_MAX: usize = 64;
+/// Characters of a Pinterest board's name.
+pub const BOARD_NAME_CHARS_MAX: usize = 180;
+/// Characters of a Pinterest board's description.
+pub const BOARD_DESCRIPTION_CHARS_MAX: usize = 500;
+/// Boards of an account that are looked through for a name that is taken.
+pub const BOARDS_NAMED_MAX: usize = 250;
+/// Boards of an account that are looked through for one: as many as Pinterest lets one have.
+pub const BOARDS_MAX: usize = 2_000;
 /// Posts of one list page when the caller names no limit.
 pub const LIST_LIMIT_DEFAULT: usize = 50;
 /// Posts of one list page at the most.

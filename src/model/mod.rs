@@ -12,6 +12,7 @@ mod time;
 mod platform;
 mod content;
 mod account;
+mod board;
 mod secret;
 mod fault;
 mod batch;
@@ -24,6 +25,7 @@ pub use batch::{
     Attempt, Batch, ContentIx, Cursor, Errand, Outcome, Receipt, ReplyState, StepRef, Target,
     TargetIx, WaitReason, Warning,
 };
+pub use board::{Board, BoardPrivacy, NewBoard};
 pub use content::{Content, FirstComment, MediaItem, MediaKind, MediaObject, MediaSource};
 pub use event::{CancelReason, Event, Exchange, JournalEntry, Output, Ruling, Stamp, Verdict};
 pub use fault::{Code, Fault, SendOutcome};

@@ -16,6 +16,7 @@ mod versions;
 pub mod sandbox;
 pub mod bluesky;
 pub mod oauth;
+pub mod pinterest;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

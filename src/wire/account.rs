@@ -3,8 +3,9 @@
 use serde::Serialize;
 use serde_json::Value;
 
+use super::board::DefaultBoard;
 use super::fault::to_bytes;
-use crate::model::Account;
+use crate::model::{Account, Platform};
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -17,6 +18,8 @@ struct Body<'a> {
     token_expires_at: Option<String>,
     created_at: String,
     updated_at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pinterest: Option<DefaultBoard>,
 }
 
 /// One account; it never holds a secret.
@@ -43,6 +46,7 @@ fn body(account: &Account) -> Body<'_> {
         token_expires_at: account.token_expires_at.map(|at| at.to_string()),
         created_at: account.created_at.to_string(),
         updated_at: account.updated_at.to_string(),
+        pinterest: (account.platform == Platform::Pinterest).then(|| DefaultBoard::of(account)),
     }
 }
 

@@ -13,6 +13,7 @@ mod post;
 mod attempts;
 mod notice;
 mod account;
+mod board;
 mod issues;
 mod create;
 mod schedule;
@@ -31,6 +32,10 @@ mod validate;
 pub use account::{account_body, account_value, accounts_body};
 pub use attempts::{AttemptView, attempts};
 pub use batch::{batch_body, batch_reply};
+pub use board::{
+    BoardRequest, DefaultBoard, board_reply, boards_body, default_board_reply, parse_board,
+    parse_default_board,
+};
 pub use create::{CreateRequest, parse_create, parse_validate};
 pub use events::{EventsQuery, events_body, parse_events};
 pub use fault::{error_body, error_value};

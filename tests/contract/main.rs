@@ -1,6 +1,7 @@
 //! The wire contract, rule by rule, where no other test holds it: each file is a part of it.
 
 mod access;
+mod boards;
 mod events;
 mod headers;
 mod hooks;

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::{Value, json};
+use support::pinterest::Pinterest;
 use support::{Server, start};
 
 /// Chooses the requests; the same seed makes the same ones.
@@ -58,13 +59,14 @@ fn posts(server: &Server, account: &Value) -> Vec<Value> {
 }
 
 /// What exists, by the beginning of the paths that name it.
-fn known_ids(server: &Server, account: &Value) -> Value {
+fn known_ids(server: &Server, account: &Value, pinterest: &Value) -> Value {
     let named =
         |start: &'static str| (0..3).map(move |n| json!({ "name": format!("{start}-{n}") }));
     let hook = json!({ "url": format!("{}/nobody-listens", server.base) });
     let connect = "/v1/accounts/connect/sandbox/complete";
     json!({
         "/v1/posts/": posts(server, account),
+        "/v1/accounts/{id}/pinterest": [pinterest],
         "/v1/accounts/{id}": ids(server, connect, named("account")),
         "/v1/profiles/": ids(server, "/v1/profiles", named("profile")),
         "/v1/api-keys/": ids(server, "/v1/api-keys", named("key")),
@@ -85,11 +87,15 @@ fn every_answer_is_as_described() {
         return;
     }
     let scratch = tempfile::tempdir().expect("a folder");
-    let settings = ["rate_limit.points=0", "engine.sync_wait_ms=1000"];
+    let pinterest = Pinterest::open(&["Charts"]);
+    let mut settings = pinterest.settings();
+    settings.extend(["rate_limit.points=0", "engine.sync_wait_ms=1000"].map(str::to_owned));
+    let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
     let server = start(&scratch.path().join("data"), &settings);
     let account = server.get("/v1/accounts").json()["data"][0]["id"].clone();
     let key = server.get("/v1/api-keys").json()["data"][0]["id"].clone();
-    let known = known_ids(&server, &account);
+    let connected = pinterest.connect(&server).json()["id"].clone();
+    let known = known_ids(&server, &account, &connected);
     let output = Command::new(schemathesis)
         .arg("--config-file")
         .arg(folder().join("schemathesis.toml"))
@@ -99,7 +105,10 @@ fn every_answer_is_as_described() {
         .env("SCHEMATHESIS_HOOKS", folder().join("hooks.py"))
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .env("KNOWN_IDS", known.to_string())
-        .env("KEPT_IDS", json!({ "account": account, "key": key }).to_string())
+        .env(
+            "KEPT_IDS",
+            json!({ "account": account, "key": key, "pinterest": connected }).to_string(),
+        )
         .current_dir(scratch.path())
         .output()
         .expect("an installed Schemathesis starts");
@@ -111,5 +120,8 @@ fn every_answer_is_as_described() {
     let passed = tested.split(", ").nth(1).and_then(|part| part.split(' ').next());
     let passed: u32 = passed.and_then(|count| count.parse().ok()).unwrap_or_default();
     assert!(passed > 1_000, "only {passed} requests were made:\n{said}");
+    for asked in ["GET /v5/boards", "POST /v5/boards"] {
+        assert!(pinterest.count(asked) > 1, "{asked} was not reached:\n{said}");
+    }
     assert_eq!(server.get("/v1/accounts").status, 200, "the server and the key are still good");
 }

@@ -2,6 +2,9 @@
 
 #![expect(dead_code, reason = "each test target uses its own part of this rig")]
 
+pub mod http;
+pub mod pinterest;
+
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};

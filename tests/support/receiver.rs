@@ -1,10 +1,12 @@
 //! A webhook endpoint of our own, on a real socket: it keeps what it hears, and answers as told.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::BufReader;
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
+
+use crate::support::http::{self, Asked};
 
 /// One delivery as it was heard.
 #[derive(Debug, Clone)]
@@ -88,8 +90,8 @@ impl Receiver {
 
 fn serve(stream: TcpStream, kept: &Mutex<Vec<Heard>>, answers: &Answers) {
     let mut reader = BufReader::new(stream);
-    while let Some(heard) = read(&mut reader) {
-        let path = heard.path.clone();
+    while let Some(Asked { path, headers, body, .. }) = http::read(&mut reader) {
+        let heard = Heard { path: path.clone(), headers, body };
         let nth = {
             let mut kept = kept.lock().expect("no panic");
             let nth = kept.iter().filter(|other| other.path == path).count();
@@ -101,28 +103,8 @@ fn serve(stream: TcpStream, kept: &Mutex<Vec<Heard>>, answers: &Answers) {
             return;
         }
         let body = if status < 300 { "" } else { "oops" };
-        let length = body.len();
-        let answer = format!("HTTP/1.1 {status} X\r\ncontent-length: {length}\r\n\r\n{body}");
-        if reader.get_mut().write_all(answer.as_bytes()).is_err() {
+        if !http::write(reader.get_mut(), status, "", body) {
             return;
         }
     }
-}
-
-fn read(reader: &mut BufReader<TcpStream>) -> Option<Heard> {
-    let mut line = String::new();
-    reader.read_line(&mut line).ok().filter(|count| *count > 0)?;
-    let path = line.split(' ').nth(1)?.to_owned();
-    let mut headers = Vec::new();
-    loop {
-        let mut line = String::new();
-        reader.read_line(&mut line).ok()?;
-        let Some((name, value)) = line.trim_end().split_once(':') else { break };
-        headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
-    }
-    let length = headers.iter().find(|(name, _)| name == "content-length");
-    let length: usize = length.and_then(|(_, value)| value.parse().ok()).unwrap_or(0);
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).ok()?;
-    Some(Heard { path, headers, body })
 }

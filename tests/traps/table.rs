@@ -116,7 +116,14 @@ const TRAPS: &[Row] = &[
         "upkeep deletes history",
         &[("tests/upkeep.rs", "old_journals_are_trimmed_and_the_posts_stay")],
     ),
-    ("T23", "not here: a board that a reconnect resets; Pinterest is no platform here yet", &[]),
+    (
+        "T23",
+        "a reconnect resets the default board",
+        &[(
+            "tests/contract/boards.rs",
+            "a_default_board_stays_when_the_account_is_connected_again",
+        )],
+    ),
     ("T24", "events are lost or doubled", &[("tests/sim/main.rs", "no_seed_breaks_a_promise")]),
     ("T25", "an end is never told", &[("tests/traps/memory.rs", "every_end_is_told_and_once")]),
     (

@@ -260,11 +260,16 @@ impl Accounts {
             Some(scope) => json!({ "grantedScopes": scope }),
             None => json!({}),
         };
+        let mut settings = settings.to_string();
+        if platform == Platform::Pinterest {
+            let base_url = &client.endpoints.api_url;
+            settings = self.with_first_board(settings, base_url, &tokens.access).await;
+        }
         let draft = AccountDraft {
             platform,
             platform_account_id: identity.id,
             display_name: identity.name,
-            settings: settings.to_string(),
+            settings,
             token_expires_at: Some(tokens.expires_at),
         };
         let credential = Credential::Oauth(OauthCredential::new(tokens, None));

@@ -12,12 +12,13 @@ const SCHEMAS: &str = include_str!("document/schemas.json");
 const SHARED: &str = include_str!("document/parts.json");
 const WEBHOOKS: &str = include_str!("document/webhooks.json");
 /// The paths, a file for each area.
-const PATHS: [&str; 15] = [
+const PATHS: [&str; 16] = [
     include_str!("document/paths/posts.json"),
     include_str!("document/paths/posts_validate.json"),
     include_str!("document/paths/posts_retry.json"),
     include_str!("document/paths/accounts.json"),
     include_str!("document/paths/accounts_oauth.json"),
+    include_str!("document/paths/accounts_boards.json"),
     include_str!("document/paths/media.json"),
     include_str!("document/paths/profiles.json"),
     include_str!("document/paths/api_keys.json"),

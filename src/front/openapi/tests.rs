@@ -9,7 +9,8 @@ use crate::front::handlers;
 use crate::front::route::{Route, route};
 use crate::front::timeline;
 use crate::model::{
-    Code, Fault, IDEMPOTENCY_KEY_CHARS_MAX, KEY_NAME_CHARS_MAX, LIST_LIMIT_DEFAULT, LIST_LIMIT_MAX,
+    BOARD_DESCRIPTION_CHARS_MAX, BOARD_NAME_CHARS_MAX, BoardPrivacy, Code, Fault,
+    IDEMPOTENCY_KEY_CHARS_MAX, KEY_NAME_CHARS_MAX, LIST_LIMIT_DEFAULT, LIST_LIMIT_MAX,
     MEDIA_ITEMS_MAX, NoticeKind, PROFILE_NAME_CHARS_MAX, PROFILE_SLUG_CHARS_MAX, Platform,
     SCOPES_MAX, SEARCH_CHARS_MAX, Scope, SendOutcome, TARGETS_MAX, WEBHOOK_DESCRIPTION_CHARS_MAX,
 };
@@ -183,6 +184,8 @@ fn the_words_are_those_of_the_code() {
     let refused = wire::parse_list("status=?").expect_err("no such status");
     assert_eq!(schema("PostStatus")["enum"], hint(&refused, "options"));
     same_words("Scope", Scope::ALL.map(Scope::as_str));
+    let privacy = &schema("CreateBoardRequest")["properties"]["privacy"]["enum"];
+    assert_eq!(*privacy, json!(BoardPrivacy::ALL.map(BoardPrivacy::as_str)));
 }
 
 /// A hint of the first issue of a refusal.
@@ -234,6 +237,8 @@ fn the_limits_are_those_of_the_code() {
     for (name, member, limit, value) in [
         ("CreateApiKeyRequest", "name", "maxLength", KEY_NAME_CHARS_MAX),
         ("CreateApiKeyRequest", "scopes", "maxItems", SCOPES_MAX),
+        ("CreateBoardRequest", "name", "maxLength", BOARD_NAME_CHARS_MAX),
+        ("CreateBoardRequest", "description", "maxLength", BOARD_DESCRIPTION_CHARS_MAX),
         ("CreateProfileRequest", "name", "maxLength", PROFILE_NAME_CHARS_MAX),
         ("CreateProfileRequest", "slug", "maxLength", PROFILE_SLUG_CHARS_MAX),
         ("PatchProfileRequest", "name", "maxLength", PROFILE_NAME_CHARS_MAX),

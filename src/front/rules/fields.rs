@@ -206,8 +206,8 @@ pub(super) const RULES: &[Rule] = &[
     Rule::field("events", "The kinds of events are no list, or one is not known.", ONE_OF).listed(),
     Rule::field(
         "description",
-        "The remark on a webhook endpoint is no string, or too long.",
-        "Shorten it; null clears it.",
+        "The remark on a webhook endpoint, or what a board is about, is no string, or too long.",
+        "Shorten it; null clears the remark on an endpoint.",
     )
     .max(WEBHOOK_DESCRIPTION_CHARS_MAX, "characters"),
     Rule::field("active", "active is neither true nor false.", FLAG),
@@ -223,7 +223,7 @@ pub(super) const RULES: &[Rule] = &[
          letters, digits, dots, hyphens and underscores only.",
         "Give a short name that tells what it is for.",
     )
-    .max(KEY_NAME_CHARS_MAX, "characters; a profile's name may have a few more"),
+    .max(KEY_NAME_CHARS_MAX, "characters; the name of a profile or a board may have a few more"),
     Rule::field(
         "slug",
         "The short name of a profile has other characters than a-z, 0-9 and hyphens, or too many.",
@@ -271,6 +271,15 @@ pub(super) const RULES: &[Rule] = &[
         "The address to return to after a connect is no string.",
         "Leave it out to see the result on a page of this server.",
     ),
+    // Pinterest boards.
+    Rule::field(
+        "boardId",
+        "The id of the board is missing, or no string.",
+        "GET /v1/accounts/:id/pinterest/boards lists the boards there are.",
+    ),
+    Rule::field("privacy", "Who may see the board is not one of the known words.", ONE_OF),
+    Rule::field("setAsDefault", "setAsDefault is neither true nor false.", FLAG),
+    Rule::field("upsert", "upsert is neither true nor false.", FLAG),
     Rule::field(
         "ruling",
         "An operator's ruling is neither published nor failed.",

@@ -1,7 +1,7 @@
 //! What became of a publish: what platforms answer, and what it means that they do not.
 
 use super::rule::Rule;
-use crate::model::{CONNECTS_PENDING_MAX, Code};
+use crate::model::{BOARDS_NAMED_MAX, CONNECTS_PENDING_MAX, Code};
 
 const DISTURBED: &[Code] = &[Code::PlatformUnavailable];
 const REFUSED: &[Code] = &[Code::PlatformRejected];
@@ -145,6 +145,41 @@ pub(super) const RULES: &[Rule] = &[
         "Look at that record; publish again as a new post if it is not yours.",
     ),
     Rule::new("bluesky.internal", OURS, LOST, REPORT),
+    // Pinterest.
+    Rule::new(
+        "pinterest.auth",
+        AUTH,
+        "Pinterest no longer takes the account's access, or that does not reach as far as boards.",
+        "Connect the account again, and grant all that is asked for.",
+    ),
+    Rule::new(
+        "pinterest.board.name_taken",
+        REFUSED,
+        "The account has a board of this name. It may be the one that an earlier request made \
+         whose answer got lost.",
+        "Choose a name that is unique within the account, or send {\"upsert\": true} to take the \
+         board that is there.",
+    ),
+    Rule::new(
+        "pinterest.board.upsert_ghost",
+        REFUSED,
+        "Pinterest says that the name is taken, but none of the boards that were looked at has it.",
+        "Choose another name, or look for the board at Pinterest.",
+    )
+    .max(BOARDS_NAMED_MAX, "boards"),
+    Rule::new(
+        "pinterest.board.rejected",
+        REFUSED,
+        "Pinterest refused what was asked of the account's boards, or its answer makes no sense.",
+        "Change what `platformResponse` names, then send the request again.",
+    ),
+    Rule::new(
+        "pinterest.board.outcome_unknown",
+        DISTURBED,
+        "The board was asked for, and no usable answer came: it may have been made.",
+        "Send the request again with {\"upsert\": true}: that takes the board if it was made, and \
+         makes it if not. Pinterest makes no second board of one name.",
+    ),
     // The sandbox.
     Rule::new(
         "sandbox.auth",

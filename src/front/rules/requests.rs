@@ -277,6 +277,19 @@ pub(super) const RULES: &[Rule] = &[
         "Delete one that is not needed.",
     )
     .max(PROFILES_MAX, "profiles"),
+    // Pinterest boards.
+    Rule::new(
+        "platform.mismatch",
+        INVALID,
+        "The account is not one of Pinterest, which alone has boards.",
+        "Name a Pinterest account: GET /v1/accounts tells each one's platform.",
+    ),
+    Rule::new(
+        "pinterest.board.unknown",
+        ABSENT,
+        "The account has no board with this id.",
+        "GET /v1/accounts/:id/pinterest/boards lists the boards there are.",
+    ),
     // Webhooks.
     Rule::new(
         "webhook_endpoints.max",

@@ -248,9 +248,14 @@ fn what_is_wrong_with_a_request_has_a_page() {
     seen.extend(issues(wire::parse_test(named.as_bytes())));
     seen.extend(issues(wire::parse_redeliver(named.as_bytes())));
     seen.extend(issues(wire::parse_key(named.as_bytes())));
-    // The page tells the length of a key's name; a profile's may be longer.
+    // The page tells the length of a key's name; a profile's or a board's may be longer.
+    let board = json!({ "name": long, "description": long, "privacy": 1, "setAsDefault": 1,
+        "upsert": 1 });
+    let board = issues(wire::parse_board(board.to_string().as_bytes()));
     let profile = issues(wire::parse_profile(named.as_bytes()));
-    seen.extend(profile.into_iter().filter(|(_, issue)| issue["rule"] != "name"));
+    let longer = profile.into_iter().chain(board);
+    seen.extend(longer.filter(|(_, issue)| issue["rule"] != "name"));
+    seen.extend(issues(wire::parse_default_board(b"{}")));
     assert!(seen.len() > 150, "only {} issues", seen.len());
     for (code, issue) in seen {
         check(code, issue["rule"].as_str().expect("a rule"), &issue["maximum"]);
