@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
-use fanfare::model::{Cursor, Digest, Millis, Outcome, Platform, Target};
-use fanfare::store::{Key, Order, Store};
+use fanfare::model::{BatchId, Cursor, Digest, Millis, Outcome, Platform, Target, Timestamp};
+use fanfare::store::{Key, Order, Store, verify};
 
+use super::disk::Flaw;
+use super::life;
 use super::world::{QUIET_MS, World};
 use crate::journal::{self, Finding};
 
-/// How late a due post may begin once nothing goes wrong any more: as long as those of its account
+/// How late a due post may come once nothing goes wrong any more: as long as those of its account
 /// that are due with it take.
 const LATE_MAX: Millis = Millis(10_000);
 
@@ -24,7 +26,7 @@ pub fn after_crash(world: &Arc<World>) -> Result<(), Finding> {
         }
     }
     let loaded = fanfare::workflow::load(&Default::default()).expect("the built-in texts hold");
-    journal::sound(&world.memory, &loaded.catalog)
+    journal::sound(&world.memory, &life::flawed(&loaded, world.flaw))
 }
 
 /// What must be true when nothing more happens.
@@ -37,6 +39,9 @@ pub fn at_rest(world: &Arc<World>) -> Result<(), Finding> {
         state.pds.settle(now);
     }
     let batches = journal::batches(&world.memory)?;
+    for target in batches.iter().flat_map(|batch| &batch.targets) {
+        never_early(world, target)?;
+    }
     for batch in &batches {
         for target in &batch.targets {
             if !target.cursor.is_settled() {
@@ -52,6 +57,11 @@ pub fn at_rest(world: &Arc<World>) -> Result<(), Finding> {
         }
     }
     keys_are_batches(world, batches.len())?;
+    let reused = world.state().pds.reused;
+    if reused > 0 {
+        let what = format!("{reused} refresh tokens were sent again after they had been answered");
+        return Err(Finding::new("one_refresh_per_token", what));
+    }
     everything_arrived(world)
 }
 
@@ -73,18 +83,30 @@ fn landed(
     (state.timeline.count(&post, "post"), state.timeline.count(&post, "comment"))
 }
 
-/// A post whose time came after the faults began in time.
+/// No post lands before its time.
+fn never_early(world: &Arc<World>, target: &Target) -> Result<(), Finding> {
+    let state = world.state();
+    let landed = state.timeline.first(&target.post.to_string());
+    match target.due.zip(landed) {
+        Some((due, landed)) if landed < due && !state.is_stepped() => {
+            let what = format!("{} was due at {due} and landed at {landed}", target.post);
+            Err(Finding::new("never_before_its_time", what))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A post whose time came after the faults came in time.
 fn in_time(world: &Arc<World>, target: &Target) -> Result<(), Finding> {
     let state = world.state();
-    if state.is_stepped() {
-        // By which clock it was late nobody can say.
-        return Ok(());
-    }
     let Some((due, began)) = target.due.zip(target.started_at) else { return Ok(()) };
-    let quiet = state.open_since.unwrap_or_default() + QUIET_MS;
-    let late = began.since(due.max(state.at(quiet)));
-    if late > LATE_MAX {
-        let what = format!("{} was due at {due} and began {late} later", target.post);
+    let quiet = state.at(state.open_since.unwrap_or_default() + QUIET_MS);
+    let came = state.timeline.first(&target.post.to_string()).unwrap_or(began);
+    let late = came.since(due.max(quiet));
+    // Once the clock was moved, or runs fast, nobody can say by which one it was late.
+    let unclear = state.is_stepped() || world.flaw == Some(Flaw::WakesEarly);
+    if late > LATE_MAX && !unclear {
+        let what = format!("{} was due at {due} and came {late} later", target.post);
         return Err(Finding::new("due_posts_go_out_in_time", what));
     }
     Ok(())
@@ -142,9 +164,32 @@ fn everything_arrived(world: &Arc<World>) -> Result<(), Finding> {
     Ok(())
 }
 
-/// Claims there are.
-pub fn claims(world: &Arc<World>) -> usize {
+/// What must be true a hundred days later: what is over is forgotten, and the posts are there.
+pub fn long_after(world: &Arc<World>, batches: usize) -> Result<(), Finding> {
     let (first, last) = (Key::Claim(Digest([0; 32])), Key::Claim(Digest([255; 32])));
-    let found = world.memory.scan(&first, &last, Order::Ascending, usize::MAX);
-    found.map_or(0, |rows| rows.len())
+    let rows = |first: &Key, last: &Key| {
+        let found = world.memory.scan(first, last, Order::Ascending, usize::MAX);
+        found.map_or(usize::MAX, |rows| rows.len())
+    };
+    let claims = rows(&first, &last);
+    let old = world.state().wall().minus(Millis::from_secs(31 * 86_400));
+    let notices = journal::notices(&world.memory)?.iter().filter(|it| it.at < old).count();
+    let (first, last) =
+        (Key::Settled(Timestamp::from_millis(i64::MIN), BatchId::from_raw(0)), Key::LAST_SETTLED);
+    let journals = rows(&first, &last);
+    if claims + notices + journals > 0 {
+        let what = format!("{claims} claims, {notices} events and {journals} journals are left");
+        return Err(Finding::new("what_is_over_is_forgotten", what));
+    }
+    let left = journal::batches(&world.memory)?.len();
+    if left != batches {
+        let what = format!("{left} of {batches} batches are left");
+        return Err(Finding::new("no_batch_is_lost", what));
+    }
+    let report = verify(&world.memory);
+    let report = report.map_err(|problem| Finding::new("store_is_sound", problem.to_string()))?;
+    match report.findings.first() {
+        Some(it) => Err(Finding::new("store_is_sound", format!("{}: {}", it.key, it.problem))),
+        None => Ok(()),
+    }
 }

@@ -11,6 +11,7 @@ use fanfare::store::load_batch;
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
+use super::disk::Flaw;
 use super::life::Rooms;
 use super::net::pause;
 use super::operator::request;
@@ -121,7 +122,7 @@ impl Client {
         match choice {
             0..3 => self.publish(world, rooms, caller).await,
             3 => self.spoil(rooms, caller).await,
-            4 => self.read(rooms, caller).await,
+            4 => self.read(world, rooms, caller).await,
             _ => {
                 self.wish = self.next_wish(&mut world.state());
                 Ok(())
@@ -212,10 +213,21 @@ impl Client {
     }
 
     /// What a reader sees explains itself.
-    async fn read(&mut self, rooms: &Arc<Rooms>, caller: &Caller) -> Result<(), Finding> {
+    async fn read(
+        &mut self,
+        world: &Arc<World>,
+        rooms: &Arc<Rooms>,
+        caller: &Caller,
+    ) -> Result<(), Finding> {
         let Some(id) = self.batches.last() else { return Ok(()) };
         match rooms.admission.get_batch(caller, &id.to_string()).await {
-            Ok(reply) => whole(&serde_json::from_slice(&reply.body).unwrap_or_default()),
+            Ok(reply) => {
+                let mut shown = String::from_utf8_lossy(&reply.body).into_owned();
+                if world.flaw == Some(Flaw::SaysNothing) {
+                    shown = shown.replace("remediation", "remark");
+                }
+                whole(&serde_json::from_str(&shown).unwrap_or_default())
+            }
             Err(fault) if fault.http_status() == 503 => Ok(()),
             Err(fault) => Err(Finding::new("no_batch_is_lost", format!("{id}: {fault:?}"))),
         }

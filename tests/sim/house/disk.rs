@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use fanfare::model::Notice;
 use fanfare::store::{ClaimState, Key, Order, Record, Scanned, Store, StoreError, Write};
 
 use super::world::World;
@@ -19,7 +20,7 @@ pub enum Flaw {
     ForgetsClaims,
     /// Does not keep replies.
     ForgetsReplies,
-    /// Loses the turn of one delivery in five.
+    /// Loses one delivery in five.
     LosesDeliveries,
     /// Loses one event in twenty.
     LosesNotices,
@@ -33,8 +34,12 @@ pub enum Flaw {
     WakesEarly,
     /// Attempts of posts that cannot be read back are made again.
     RepeatsBlindly,
-    /// The platform's refusals are handed on without a word.
+    /// Failures are shown without a remedy.
     SaysNothing,
+    /// An event is never told twice in the same words.
+    TurnsWords,
+    /// The host of the accounts takes no password any more.
+    LosesPasswords,
 }
 
 /// A store with a will of its own.
@@ -71,7 +76,10 @@ impl Disk {
             (Flaw::ForgetsCredentials, Write::Put(Key::Credential(_), Record::Credential(it))) => {
                 it.version == 1
             }
-            (Flaw::LosesDeliveries, Write::Put(Key::DeliveryDue(..), _)) => !self.one_in(5),
+            (
+                Flaw::LosesDeliveries,
+                Write::Put(Key::Delivery(_, notice) | Key::DeliveryDue(_, _, notice), _),
+            ) => notice.raw() % 5 > 0,
             (Flaw::LosesNotices, Write::Put(Key::Notice(_), _)) => !self.one_in(20),
             _ => true,
         }
@@ -80,7 +88,14 @@ impl Disk {
 
 impl Store for Disk {
     fn get(&self, key: &Key) -> Result<Option<Record>, StoreError> {
-        self.world.memory.get(key)
+        let found = self.world.memory.get(key)?;
+        Ok(match found {
+            Some(Record::Notice(notice)) if self.world.flaw == Some(Flaw::TurnsWords) => {
+                let n = self.count.fetch_add(1, Ordering::Relaxed);
+                Some(Record::Notice(Notice { data: format!("{{\"n\":{n}}}"), ..notice }))
+            }
+            found => found,
+        })
     }
 
     fn scan_checked(

@@ -10,6 +10,7 @@ use fanfare::store::{Key, Record, Store, load_batch};
 use fanfare::upstream::{FetchFault, Fetched, Hook, HookAnswer, HookFault, Pending, Upstream};
 use serde_json::Value;
 
+use super::disk::Flaw;
 use super::world::{Fate, State, World};
 use crate::journal::Finding;
 
@@ -88,6 +89,9 @@ impl Net {
             what: "sign in",
             land: &|_, _| {},
             answer: &|state| {
+                if self.world.flaw == Some(Flaw::LosesPasswords) && state.open_since.is_some() {
+                    return (401, serde_json::json!({ "error": "AuthenticationRequired" }));
+                }
                 let (now, life) = (state.true_time(), state.plan.session_ms);
                 (200, state.pds.create_session(who, now, life))
             },
@@ -100,7 +104,7 @@ impl Net {
             what: "refresh",
             land: &|_, _| {},
             answer: &|state| {
-                let (now, life) = (state.true_time(), state.plan.session_ms);
+                let (now, life) = (state.true_time(), (state.lives, state.plan.session_ms));
                 state.pds.refresh_session(token, now, life)
             },
         };

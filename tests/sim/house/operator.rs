@@ -10,10 +10,10 @@ use fanfare::model::{
 use fanfare::store::{Key, Order, Record, Store as _};
 use fanfare::wire::{EndpointRequest, KeyRequest};
 
-use super::client;
 use super::life::Rooms;
 use super::net::{PDS, pause};
 use super::world::{FAULTS_MS, World};
+use super::{checks, client};
 use crate::journal::{self, Finding};
 
 /// Virtual milliseconds after the faults within which everything settles: the longest is a webhook
@@ -40,13 +40,22 @@ pub async fn run(world: &Arc<World>, rooms: &Arc<Rooms>) -> Result<(), Finding> 
         }
         let open = world.state().open_for().unwrap_or_default();
         if world.is_calm() && actors.is_empty() && is_quiet(world) {
-            return Ok(());
+            checks::at_rest(world)?;
+            return grow_old(world).await;
         }
         while actors.try_join_next().is_some() {}
         if open > FAULTS_MS + PATIENCE_MS {
             return Err(Finding::new("every_batch_settles", unrest(world, actors.len())));
         }
     }
+}
+
+/// A hundred days pass, as far as upkeep can tell.
+async fn grow_old(world: &Arc<World>) -> Result<(), Finding> {
+    let batches = journal::batches(&world.memory)?.len();
+    world.state().step(100 * 86_400_000);
+    pause(120_000).await;
+    checks::long_after(world, batches)
 }
 
 /// Accounts, a key, endpoints: what a first start makes, with nothing going wrong yet.

@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 #[derive(Debug)]
 struct Refresh {
     did: String,
-    used: bool,
+    /// In which process life it was used.
+    used: Option<u64>,
 }
 
 /// A record that is on its way.
@@ -25,8 +26,8 @@ pub struct Pds {
     access: BTreeMap<String, (String, Timestamp)>,
     refresh: BTreeMap<String, Refresh>,
     count: u64,
-    /// Refresh tokens that came a second time.
-    pub reused: Vec<String>,
+    /// Refresh tokens that came a second time from a process that had heard the first answer.
+    pub reused: usize,
 }
 
 impl Pds {
@@ -38,15 +39,20 @@ impl Pds {
     }
 
     /// `refreshSession`: once for each token.
-    pub fn refresh_session(&mut self, token: &str, now: Timestamp, life_ms: u64) -> (u16, Value) {
+    pub fn refresh_session(
+        &mut self,
+        token: &str,
+        now: Timestamp,
+        (life, life_ms): (u64, u64),
+    ) -> (u16, Value) {
         let Some(known) = self.refresh.get_mut(token) else {
             return (400, json!({ "error": "InvalidToken", "message": "unknown" }));
         };
-        if known.used {
-            self.reused.push(token.to_owned());
+        if let Some(before) = known.used {
+            self.reused += usize::from(before == life);
             return (400, json!({ "error": "ExpiredToken", "message": "used" }));
         }
-        known.used = true;
+        known.used = Some(life);
         let did = known.did.clone();
         (200, self.session(&did, now, life_ms))
     }
@@ -58,7 +64,7 @@ impl Pds {
         let access = format!("h.{}.s", URL_SAFE_NO_PAD.encode(claims));
         let refresh = format!("refresh-{}", self.count);
         self.access.insert(access.clone(), (did.to_owned(), ends));
-        self.refresh.insert(refresh.clone(), Refresh { did: did.to_owned(), used: false });
+        self.refresh.insert(refresh.clone(), Refresh { did: did.to_owned(), used: None });
         json!({ "did": did, "handle": "me.test", "accessJwt": access, "refreshJwt": refresh })
     }
 

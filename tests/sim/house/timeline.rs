@@ -81,6 +81,11 @@ impl Timeline {
         self.landings.iter().filter(mine).count()
     }
 
+    /// When a post first landed.
+    pub fn first(&self, post: &str) -> Option<Timestamp> {
+        self.landings.iter().filter(|it| it.ask["post"] == post).map(|it| it.at).min()
+    }
+
     /// What landed of posts with this text.
     pub fn says(&self, text: &str) -> usize {
         self.landings.iter().filter(|it| it.ask["text"] == text).count()
