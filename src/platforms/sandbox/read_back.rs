@@ -74,7 +74,7 @@ fn found(cx: &Context<'_>, posts: &[Value]) -> Verdict {
             && !cx.owned.iter().any(|owned| owned == uri)
     });
     let Some(ours) = ours else {
-        // Waiting makes the list no shorter, and sets no clock right: it is for an operator to look.
+        // Waiting makes the list no shorter and no clock right: it is for an operator to look.
         let why = if posts.len() >= POSTS_MAX {
             format!("the timeline shows only its newest {POSTS_MAX} posts, and not this one")
         } else if window.proves_absence {

@@ -17,7 +17,7 @@ use fanfare::upkeep::Upkeep;
 use fanfare::upstream::Upstream;
 use fanfare::webhooks::{Deliverer, Webhooks, WebhooksOptions};
 use fanfare::wire::Links;
-use fanfare::workflow::{self, Catalog, Definition, Doubt};
+use fanfare::workflow::{self, Catalog, Definition, DeliverDefinition, Doubt};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -120,6 +120,17 @@ struct Built {
     upkeep: Upkeep,
 }
 
+/// What several rooms are built from.
+struct Common {
+    store: Arc<dyn Store>,
+    engine: Handle,
+    upstream: Arc<dyn Upstream>,
+    seal: Arc<Seal>,
+    links: Links,
+    now: Now,
+    dice: Dice,
+}
+
 fn build(world: &Arc<World>, folder: &Path) -> Result<Built, StoreError> {
     let store = world.disk();
     let (now, dice) = (world.wall(), world.chance());
@@ -129,78 +140,111 @@ fn build(world: &Arc<World>, folder: &Path) -> Result<Built, StoreError> {
     let catalog = Arc::new(flawed(&loaded, world.flaw));
     let links = Links { base: "http://h".to_owned() };
     let clocks = clocks(world, &now, &dice);
-    let options = Options {
+    let core = Core::open(
+        Arc::clone(&store),
+        Arc::clone(&catalog),
+        options(links.clone()),
+        epoch,
+        clocks.moment(),
+    )?;
+    let (engine, mailbox) = engine::mailbox();
+    let upstream: Arc<dyn Upstream> = Arc::new(Net { world: Arc::clone(world) });
+    let secret = "ab".repeat(32);
+    let seal = Seal::open(Some(&secret), Path::new("unused"), Arc::clone(&dice));
+    let seal = Arc::new(seal.expect("a sound key"));
+    let media = Media::open(folder.join("media"), Arc::clone(&dice)).expect("a folder");
+    let media = Arc::new(media);
+    let common = Common { store, engine, upstream, seal, links, now, dice };
+    let accounts = common.accounts();
+    let webhooks = common.webhooks(loaded.deliver);
+    let carry = common.courier(&accounts, &media, &catalog).into_carry();
+    let admission = common.admission(catalog);
+    let upkeep = Upkeep {
+        store: Arc::clone(&common.store),
+        engine: common.engine.clone(),
+        accounts: Arc::clone(&accounts),
+        media,
+        now: Arc::clone(&common.now),
+        tasks: loaded.upkeep,
+    };
+    let Common { store, engine, .. } = common;
+    let rooms = Rooms { engine, admission, accounts, webhooks, store };
+    Ok(Built { rooms, core, mailbox, carry, clocks, upkeep })
+}
+
+fn options(links: Links) -> Options {
+    Options {
         sync_wait: Millis::from_secs(20),
         max_lateness: Millis::from_secs(86_400),
         // Longer than the clock ever steps.
         claim_window: Millis::from_secs(4 * 3_600),
         slots_max: 64,
         platform_slots_max: 64,
-        links: links.clone(),
-    };
-    let core =
-        Core::open(Arc::clone(&store), Arc::clone(&catalog), options, epoch, clocks.moment())?;
-    let (engine, mailbox) = engine::mailbox();
-    let upstream: Arc<dyn Upstream> = Arc::new(Net { world: Arc::clone(world) });
-    let secret = "ab".repeat(32);
-    let seal = Seal::open(Some(&secret), Path::new("unused"), Arc::clone(&dice));
-    let seal = Arc::new(seal.expect("a sound key"));
-    let accounts = Arc::new(Accounts::new(AccountsOptions {
-        store: Arc::clone(&store),
-        engine: engine.clone(),
-        upstream: Arc::clone(&upstream),
-        seal: Arc::clone(&seal),
-        clients: BTreeMap::new(),
-        links: links.clone(),
-        now: Arc::clone(&now),
-        dice: Arc::clone(&dice),
-        own_base: Arc::new(OnceLock::from(OWN.to_owned())),
-        sandbox_token: Secret::new("sandbox"),
-    }));
-    let webhooks = Webhooks::new(WebhooksOptions {
-        store: Arc::clone(&store),
-        engine: engine.clone(),
-        upstream: Arc::clone(&upstream),
-        seal: Arc::clone(&seal),
-        definition: loaded.deliver,
-        now: Arc::clone(&now),
-        dice: Arc::clone(&dice),
-    });
-    let media = Media::open(folder.join("media"), Arc::clone(&dice)).expect("a folder");
-    let media = Arc::new(media);
-    let registry = Arc::new(registry());
-    let courier = Courier::new(CourierOptions {
-        store: Arc::clone(&store),
-        engine: engine.clone(),
-        accounts: Arc::clone(&accounts),
-        upstream,
-        media: Arc::clone(&media),
-        registry: Arc::clone(&registry),
-        catalog: Arc::clone(&catalog),
-        links: links.clone(),
-        now: Arc::clone(&now),
-    });
-    let admission = Arc::new(Admission::new(AdmissionOptions {
-        media_links: MediaLinks::new(seal.signing_key("media links"), links.base.clone()),
-        store: Arc::clone(&store),
-        engine: engine.clone(),
-        catalog,
-        registry,
-        inspect: Arc::new(|asked| Box::pin(std::future::ready(vec![Vec::new(); asked.len()]))),
-        seal,
         links,
-        now: Arc::clone(&now),
-    }));
-    let upkeep = Upkeep {
-        store: Arc::clone(&store),
-        engine: engine.clone(),
-        accounts: Arc::clone(&accounts),
-        media,
-        now,
-        tasks: loaded.upkeep,
-    };
-    let rooms = Rooms { engine, admission, accounts, webhooks, store };
-    Ok(Built { rooms, core, mailbox, carry: courier.into_carry(), clocks, upkeep })
+    }
+}
+
+impl Common {
+    fn accounts(&self) -> Arc<Accounts> {
+        Arc::new(Accounts::new(AccountsOptions {
+            store: Arc::clone(&self.store),
+            engine: self.engine.clone(),
+            upstream: Arc::clone(&self.upstream),
+            seal: Arc::clone(&self.seal),
+            clients: BTreeMap::new(),
+            links: self.links.clone(),
+            now: Arc::clone(&self.now),
+            dice: Arc::clone(&self.dice),
+            own_base: Arc::new(OnceLock::from(OWN.to_owned())),
+            sandbox_token: Secret::new("sandbox"),
+        }))
+    }
+
+    fn webhooks(&self, definition: DeliverDefinition) -> Webhooks {
+        Webhooks::new(WebhooksOptions {
+            store: Arc::clone(&self.store),
+            engine: self.engine.clone(),
+            upstream: Arc::clone(&self.upstream),
+            seal: Arc::clone(&self.seal),
+            definition,
+            now: Arc::clone(&self.now),
+            dice: Arc::clone(&self.dice),
+        })
+    }
+
+    fn courier(
+        &self,
+        accounts: &Arc<Accounts>,
+        media: &Arc<Media>,
+        catalog: &Arc<Catalog>,
+    ) -> Courier {
+        Courier::new(CourierOptions {
+            store: Arc::clone(&self.store),
+            engine: self.engine.clone(),
+            accounts: Arc::clone(accounts),
+            upstream: Arc::clone(&self.upstream),
+            media: Arc::clone(media),
+            registry: Arc::new(registry()),
+            catalog: Arc::clone(catalog),
+            links: self.links.clone(),
+            now: Arc::clone(&self.now),
+        })
+    }
+
+    fn admission(&self, catalog: Arc<Catalog>) -> Arc<Admission> {
+        let key = self.seal.signing_key("media links");
+        Arc::new(Admission::new(AdmissionOptions {
+            media_links: MediaLinks::new(key, self.links.base.clone()),
+            store: Arc::clone(&self.store),
+            engine: self.engine.clone(),
+            catalog,
+            registry: Arc::new(registry()),
+            inspect: Arc::new(|asked| Box::pin(std::future::ready(vec![Vec::new(); asked.len()]))),
+            seal: Arc::clone(&self.seal),
+            links: self.links.clone(),
+            now: Arc::clone(&self.now),
+        }))
+    }
 }
 
 /// The engine's clocks, slow or fast where the flaw wants them so.
