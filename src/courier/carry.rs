@@ -1,16 +1,17 @@
 //! One attempt, from the released call to its report.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
+use super::clock::Dates;
 use super::flights::Flights;
 use crate::accounts::{AccessError, Accounts};
 use crate::engine::{Call, Carry, Handle, Report};
 use crate::media::Media;
 use crate::model::{
-    AccountId, Attempt, Code, Content, Cursor, EXCHANGE_BYTES_MAX, Exchange, Fault, MediaItem,
-    Millis, Now, SendOutcome, Target, Verdict,
+    Attempt, Code, Content, Cursor, EXCHANGE_BYTES_MAX, Exchange, Fault, MediaItem, Millis, Now,
+    SendOutcome, Target, Verdict,
 };
 use crate::platforms::{
     self, Access, Answer, Body, Context, MediaFacts, Platform, Prepared, Registry, Rehearsal,
@@ -50,8 +51,7 @@ pub struct Courier {
     pub(super) options: CourierOptions,
     /// Fetches under way.
     pub(super) flights: Flights,
-    /// By how many milliseconds our clock is ahead of each account's platform.
-    ahead: Arc<Mutex<BTreeMap<AccountId, i64>>>,
+    pub(super) dates: Arc<Dates>,
 }
 
 impl std::fmt::Debug for Courier {
@@ -74,7 +74,7 @@ struct Job<'a> {
 impl Courier {
     /// A courier.
     pub fn new(options: CourierOptions) -> Self {
-        Self { options, flights: Flights::default(), ahead: Arc::default() }
+        Self { options, flights: Flights::default(), dates: Arc::default() }
     }
 
     /// What the engine calls. A panic in a codec is reported as what it leaves: doubt, once
@@ -123,7 +123,13 @@ impl Courier {
             return Report { verdict, exchange: None };
         }
         let timeout = Millis(whole.0 - spent.0);
-        let cx = Context { clock_ahead: self.clock_ahead(&job), ..context(&job, &call, &access) };
+        let cx = context(&job, &call, &access);
+        let cx = Context {
+            clock_ahead: self.dates.ahead(job.target.account),
+            // Only what is read back asks for it.
+            clock_steady: cx.doubt_since.is_none_or(|since| self.is_steady(since)),
+            ..cx
+        };
         let prepared = match job.codec.prepare(&cx) {
             Ok(prepared) => prepared,
             Err(fault) => return Report { verdict: Verdict::Refuse { fault }, exchange: None },
@@ -140,7 +146,7 @@ impl Courier {
             Prepared::Request(request) => {
                 sending.store(true, Ordering::Release);
                 let answer = self.send(&request, &cx, timeout).await;
-                self.learn_clock(job.target.account, &answer);
+                self.learn_clock(job.target.account, &answer).await;
                 (answer, Some(request))
             }
         };
@@ -151,20 +157,6 @@ impl Courier {
         let took = (self.options.now)().since(began);
         let exchange = request.map(|request| exchange(&request, &answer, took));
         Report { verdict, exchange }
-    }
-
-    fn clock_ahead(&self, job: &Job<'_>) -> Option<i64> {
-        let known = self.ahead.lock().unwrap_or_else(PoisonError::into_inner);
-        known.get(&job.target.account).copied()
-    }
-
-    fn learn_clock(&self, account: AccountId, answer: &Answer) {
-        if let Answer::Heard { headers, at, .. } = answer
-            && let Some(ahead) = platforms::clock_ahead(headers, *at)
-        {
-            let mut known = self.ahead.lock().unwrap_or_else(PoisonError::into_inner);
-            known.insert(account, ahead);
-        }
     }
 
     fn job<'a>(&'a self, call: &'a Call) -> Option<Job<'a>> {
@@ -256,6 +248,7 @@ fn context<'a>(job: &'a Job<'_>, call: &'a Call, access: &'a Access) -> Context<
         doubt_since: job.target.doubt_since,
         began_at: job.attempt.began_at,
         clock_ahead: None,
+        clock_steady: true,
         memos,
         receipt: job.target.receipt.as_ref(),
         media,

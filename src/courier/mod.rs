@@ -7,6 +7,7 @@ mod carry;
 mod snapshot;
 mod inspect;
 mod flights;
+mod clock;
 
 pub use carry::{Courier, CourierOptions};
 pub use inspect::Inspection;

@@ -8,8 +8,11 @@ use crate::model::{Millis, Timestamp};
 /// What is left of a difference between two clocks once it was reckoned with: `Date` counts whole
 /// seconds, and an answer is on its way for a while.
 const CLOCK_SKEW: Millis = Millis::from_secs(120);
-/// A clock that differs from what was reckoned with by more is reckoned with anew.
-const MOVED_MS: i64 = 60_000;
+/// A clock that is off by more, or moved by more, is not to be relied on.
+const UNSTEADY_MS: u64 = 60_000;
+/// How far back is looked where our clock is not to be relied on: a day, and the widest mistake
+/// about a time zone.
+const UNSTEADY_REACH: Millis = Millis::from_secs(38 * 3_600);
 
 /// By how many milliseconds our clock is ahead of the platform's, as the `Date` of an answer tells
 /// that we heard at `at`; `None` where it tells nothing.
@@ -18,32 +21,40 @@ pub fn clock_ahead(headers: &[(String, String)], at: Timestamp) -> Option<i64> {
     Some(at.as_millis().saturating_sub(date.as_millis()))
 }
 
+/// Whether our clock is not to be relied on: it is off, or not where it was at the answer before.
+pub const fn is_unsteady(ahead: i64, before: Option<i64>) -> bool {
+    let moved = match before {
+        Some(before) => ahead.abs_diff(before),
+        None => 0,
+    };
+    ahead.unsigned_abs() > UNSTEADY_MS || moved > UNSTEADY_MS
+}
+
 /// Whether an answer shows that the platform's clock is not where the request took it to be. What
 /// it lists is then no evidence; the next request knows better.
 pub(super) fn is_misjudged(cx: &Context<'_>, headers: &[(String, String)], at: Timestamp) -> bool {
     let reckoned = cx.clock_ahead.unwrap_or(0);
-    clock_ahead(headers, at).is_some_and(|ahead| ahead.abs_diff(reckoned) > MOVED_MS.unsigned_abs())
+    clock_ahead(headers, at).is_some_and(|ahead| ahead.abs_diff(reckoned) > UNSTEADY_MS)
 }
 
-/// The time in which a doubtful sending landed, if it did.
+/// The time in which a doubtful sending landed, if it did; by the platform's clock.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Window {
-    /// Its start, by the platform's clock.
+    /// What landed before is not ours.
     pub since: Timestamp,
-    /// Whether what is not in it is nowhere. Not where our clock was set back since the sending:
-    /// then nobody knows how long ago that was.
-    pub proves_absence: bool,
+    /// What landed from here on is ours, if it is what we said. In between nobody can tell.
+    pub certain: Timestamp,
 }
 
 impl Window {
     /// The window of the attempt that reads back.
     pub(super) fn of(cx: &Context<'_>) -> Self {
         let sent = cx.doubt_since.unwrap_or(cx.started_at);
-        let ours = sent.min(cx.began_at).minus(CLOCK_SKEW);
+        let steady = cx.clock_steady && sent <= cx.began_at;
         let ahead = cx.clock_ahead.unwrap_or(0);
-        Self {
-            since: Timestamp::from_millis(ours.as_millis().saturating_sub(ahead)),
-            proves_absence: sent <= cx.began_at,
-        }
+        let ours = sent.min(cx.began_at).minus(CLOCK_SKEW);
+        let certain = Timestamp::from_millis(ours.as_millis().saturating_sub(ahead));
+        let since = if steady { certain } else { certain.minus(UNSTEADY_REACH) };
+        Self { since, certain }
     }
 }

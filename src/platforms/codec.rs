@@ -60,6 +60,8 @@ pub struct Context<'a> {
     pub began_at: Timestamp,
     /// By how many milliseconds our clock is ahead of the platform's, as its last answer said.
     pub clock_ahead: Option<i64>,
+    /// Whether our clock was never found wrong about when the doubtful attempt was sent.
+    pub clock_steady: bool,
     /// Outputs of finished steps by name, each with its rounds in order; JSON text.
     pub memos: BTreeMap<&'a str, Vec<Arc<str>>>,
     /// What the post step gave, once it is done.

@@ -22,7 +22,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use answer::excerpt;
-pub use clock::clock_ahead;
+pub use clock::{clock_ahead, is_unsteady};
 pub use codec::{
     Access, Answer, Body, Context, MediaFacts, Platform, Prepared, Reach, Request, SandboxFault,
 };

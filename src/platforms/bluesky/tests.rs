@@ -56,6 +56,7 @@ impl Bench {
             doubt_since: None,
             began_at: AT,
             clock_ahead: None,
+            clock_steady: true,
             memos: self.memos.iter().map(|(name, rounds)| (*name, rounds.clone())).collect(),
             receipt: self.receipt.as_ref(),
             media: self.media.clone(),

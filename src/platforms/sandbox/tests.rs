@@ -46,6 +46,7 @@ fn cx<'a>(
         doubt_since: Some(AT),
         began_at: AT,
         clock_ahead: None,
+        clock_steady: true,
         memos: BTreeMap::new(),
         receipt,
         media: Vec::new(),
@@ -165,6 +166,41 @@ fn a_read_back_finds_its_own_post_and_no_other() {
     assert_eq!(find(vec![post("u4", "shipped", 0, -130_000)], &[]), None, "too long before");
     let both = vec![post("u0", "shipped", 0, 1), ours];
     assert_eq!(find(both, &["u0".to_owned()]), Some("u1".into()));
+}
+
+#[test]
+fn a_wrong_clock_hides_no_post_and_adopts_none() {
+    let (content, access) = (content("{}"), access());
+    let base = || cx("publish", Errand::Probe, 1, &content, &access, None);
+    let date = |ms: i64| {
+        let at = jiff::Timestamp::from_millisecond(AT.as_millis() + ms).expect("a time");
+        let printer = jiff::fmt::rfc2822::DateTimePrinter::new();
+        printer.timestamp_to_rfc9110_string(&at).expect("a date")
+    };
+    let body = |landed: i64| {
+        let landed = Timestamp::from_millis(AT.as_millis() + landed).to_string();
+        let post = json!({ "uri": "u", "text": "shipped", "parent": null, "media": 0,
+            "landedAt": landed });
+        json!({ "posts": [post] }).to_string().into_bytes()
+    };
+    let read = |cx: &Context<'_>, their_ms: i64, landed: i64| {
+        let headers = vec![("date".to_owned(), date(their_ms))];
+        let body = body(landed);
+        Sandbox.interpret(cx, &Answer::Heard { status: 200, headers, body, at: AT })
+    };
+    let hour = 3_600_000;
+    // Our clock is an hour ahead and we do not know yet: no evidence, either way.
+    assert!(matches!(read(&base(), -hour, -hour), Verdict::Retry { .. }));
+    // We know it: what landed an hour ago by their clock landed just now.
+    let knows = Context { clock_ahead: Some(hour), clock_steady: false, ..base() };
+    assert!(matches!(read(&knows, -hour, -hour), Verdict::Done(_)));
+    // The clock was set back since: the one from an hour before may be ours, and may be not.
+    let moved = Context { clock_steady: false, ..base() };
+    assert!(matches!(read(&moved, 0, -hour), Verdict::Refuse { .. }));
+    assert_eq!(read(&moved, 0, -50 * hour), Verdict::Absent);
+    let set_back = Context { doubt_since: Some(AT.plus(Millis(600_000))), ..base() };
+    assert!(matches!(read(&set_back, 0, -hour), Verdict::Refuse { .. }));
+    assert_eq!(read(&base(), 0, -hour), Verdict::Absent, "a clock that was never wrong");
 }
 
 #[test]
