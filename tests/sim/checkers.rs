@@ -4,7 +4,7 @@ use fanfare::model::{Attempt, BatchId, Cursor, Digest, Millis, Platform, TargetI
 use fanfare::store::{Memory, load_batch};
 use fanfare::workflow::{Backoff, Catalog, Definition, Doubt, Each, OnFail, Step, Visible, When};
 
-use crate::journal::{Finding, as_told, batches, load, sound, timers};
+use crate::journal::{Finding, as_told, batches, load, never_early, sound, timers};
 use crate::mutant::Mutant;
 use crate::platform::LANDS_WITHIN_MS;
 use crate::world::World;
@@ -94,6 +94,7 @@ pub fn at_rest(world: &World) -> Result<(), Finding> {
                 world.platforms.landings.get(&(target.post, kind)).map_or(0, |there| there.len())
             };
             as_told(target, landings("post"), landings("comment"))?;
+            never_early(target)?;
         }
     }
     if let Some((at, id)) = timers(&world.memory).first() {

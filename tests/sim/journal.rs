@@ -184,9 +184,15 @@ pub fn as_told(target: &Target, posts: usize, comments: usize) -> Result<(), Fin
     if wrong {
         return Err(Finding::new("told_as_it_is", story));
     }
+    Ok(())
+}
+
+/// No attempt began before its time.
+pub fn never_early(target: &Target) -> Result<(), Finding> {
     let early = target.due.zip(target.started_at).is_some_and(|(due, began)| began < due);
     if early {
-        return Err(Finding::new("never_before_its_time", story));
+        let what = format!("{} {:?}", target.post, target.cursor);
+        return Err(Finding::new("never_before_its_time", what));
     }
     Ok(())
 }
