@@ -264,8 +264,8 @@ impl Handlers {
         let key = idempotency_key(request.headers())?;
         let held = self.body(request).await?;
         let body = held.bytes.clone();
+        let key = caller.sent(key.as_deref());
         let plan = move || plan(&caller, &body);
-        let key = key.as_deref();
         let served =
             self.admission.recorded(&id, key, route, &held.bytes, shows_secret, plan).await;
         Ok(self.served(served, &id))
@@ -278,12 +278,13 @@ impl Handlers {
         route: (&str, &str),
         work: impl AsyncFnOnce(Bytes) -> Result<Reply, Fault>,
     ) -> Result<Answer, Fault> {
-        let Asked { id, request, .. } = asked;
+        let Asked { caller, id, request } = asked;
         let key = idempotency_key(request.headers())?;
         let held = self.body(request).await?;
         let body = held.bytes.clone();
         let work = async move || work(body).await;
-        let served = self.admission.after(&id, key.as_deref(), route, &held.bytes, work).await;
+        let key = caller.sent(key.as_deref());
+        let served = self.admission.after(&id, key, route, &held.bytes, work).await;
         Ok(self.served(served, &id))
     }
 
