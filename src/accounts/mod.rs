@@ -7,6 +7,7 @@
 
 mod seal;
 mod credential;
+mod place;
 mod connect;
 mod oauth;
 mod access;
@@ -19,4 +20,5 @@ pub use access::{AccessError, Accounts, AccountsOptions};
 pub use connect::{ConnectBluesky, Connected};
 pub use keys::Minted;
 pub use oauth::{CompleteOauth, RedeemFault, State, StateFault};
+pub use place::Place;
 pub use seal::{Seal, SealError};

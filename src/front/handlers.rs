@@ -165,11 +165,8 @@ impl Handlers {
                 connect::describe(&self.oauth, &asked.caller, platform, &held.bytes).await
             }
             Route::CompleteConnect(platform) => self.complete_connect(asked, platform).await,
-            Route::Timeline => {
-                let query = asked.request.uri().query().map(str::to_owned);
-                timeline::page(self.sandbox.as_deref(), query.as_deref()).await
-            }
-            Route::Landing(n) => timeline::landing(self.sandbox.as_deref(), n).await,
+            Route::Timeline => self.timeline(&asked).await,
+            Route::Landing(n) => self.landing(&asked.caller, n).await,
             // The gate answers these itself.
             Route::Health
             | Route::Live
@@ -190,6 +187,24 @@ impl Handlers {
             | Route::SandboxPosts
             | Route::Nowhere => Err(reply::nowhere(method.as_str(), &path)),
         }
+    }
+
+    async fn timeline(&self, asked: &Asked) -> Result<Answer, Fault> {
+        if asked.caller.key.profile.is_some() {
+            return Err(timeline::of_all_profiles());
+        }
+        timeline::page(self.sandbox.as_deref(), asked.request.uri().query()).await
+    }
+
+    async fn landing(&self, caller: &Caller, n: &str) -> Result<Answer, Fault> {
+        let may_know = async |post: &str| match caller.key.profile {
+            None => Ok(()),
+            Some(_) => self.admission.may_know(caller, post).await.map_err(|fault| {
+                let absent = fault.code == Code::NotFound;
+                if absent { timeline::of_another_profile() } else { fault }
+            }),
+        };
+        timeline::landing(self.sandbox.as_deref(), n, may_know).await
     }
 
     async fn create(&self, asked: Asked) -> Result<Answer, Fault> {

@@ -12,9 +12,9 @@ use super::connect::{Fields, platform};
 use super::gate::{Api, Inbound};
 use super::html::escape;
 use super::reply::{Answer, Words};
-use crate::accounts::{Accounts, CompleteOauth, Connected, RedeemFault, State, StateFault};
+use crate::accounts::{Accounts, CompleteOauth, Connected, Place, RedeemFault, State, StateFault};
 use crate::admission::Caller;
-use crate::model::{Fault, Platform, ProfileId, Secret};
+use crate::model::{Fault, Platform, Secret};
 
 /// Characters of what a platform calls its error that are passed on: every word of RFC 6749 fits.
 const ERROR_CHARS_MAX: usize = 100;
@@ -62,11 +62,11 @@ impl OauthDoor {
     pub(super) async fn begin(
         &self,
         platform: Platform,
-        profile: Option<ProfileId>,
+        place: Place,
         return_to: Option<&str>,
     ) -> Result<serde_json::Value, Fault> {
         let return_to = return_to.filter(|url| self.may_return_to(url)).map(str::to_owned);
-        self.accounts.begin_oauth(platform, profile, return_to).await
+        self.accounts.begin_oauth(platform, place, return_to).await
     }
 
     fn may_return_to(&self, url: &str) -> bool {
@@ -150,7 +150,7 @@ pub(super) async fn complete(
             Some(_) => Some(Secret::new(fields.required("codeVerifier")?)),
             None => None,
         },
-        profile: fields.profile(caller)?,
+        place: fields.place(caller)?,
     };
     accounts.complete_oauth(platform, input).await
 }

@@ -12,6 +12,7 @@ mod receiver;
 #[path = "../support/mod.rs"]
 mod support;
 mod trial;
+mod walls;
 
 use std::time::Duration;
 
