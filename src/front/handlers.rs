@@ -174,6 +174,7 @@ impl Handlers {
             | Route::Preflight
             | Route::MediaFile(_)
             | Route::OauthCallback(_)
+            | Route::Meta(_)
             | Route::Rehearsed(_)
             | Route::Index
             | Route::OpenApi
@@ -394,6 +395,7 @@ pub(super) fn scope(route: Route<'_>) -> Option<Scope> {
         | Route::Ready
         | Route::Preflight
         | Route::OauthCallback(_)
+        | Route::Meta(_)
         | Route::Rehearsed(_)
         | Route::Health
         | Route::Index

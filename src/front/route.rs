@@ -43,6 +43,8 @@ pub enum Route<'a> {
     CompleteConnect(&'a str),
     /// `GET /v1/accounts/oauth/:platform/callback`: where a platform sends people back to
     OauthCallback(&'a str),
+    /// What Meta asks of whoever has an app there
+    Meta(MetaRoute),
     /// `GET /v1/sandbox/timeline`
     Timeline,
     /// `GET /health`
@@ -143,6 +145,17 @@ pub enum MediaRoute<'a> {
     Remove(&'a str),
 }
 
+/// A request of Meta's, or of a person whom it sends here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MetaRoute {
+    /// `POST /data-deletion/meta`
+    DeleteData,
+    /// `GET /data-deletion/status`
+    DeletionStatus,
+    /// `POST /deauth/meta`
+    Deauthorize,
+}
+
 /// The route of a request. Paths are taken as they are: no trailing slash, no decoding.
 pub fn route<'a>(method: &str, path: &'a str) -> Route<'a> {
     let mut parts = [""; 6];
@@ -182,6 +195,9 @@ pub fn route<'a>(method: &str, path: &'a str) -> Route<'a> {
         (method, ["v1", "webhook-endpoints", rest @ ..]) => hooks(method, rest),
         (method, ["v1", "media", rest @ ..]) => media(method, rest),
         ("GET" | "HEAD", ["media", name]) if !name.is_empty() => Route::MediaFile(name),
+        ("POST", ["data-deletion", "meta"]) => Route::Meta(MetaRoute::DeleteData),
+        ("GET", ["data-deletion", "status"]) => Route::Meta(MetaRoute::DeletionStatus),
+        ("POST", ["deauth", "meta"]) => Route::Meta(MetaRoute::Deauthorize),
         ("GET", ["v1", "events"]) => Route::Events,
         ("GET", ["v1", "platform-versions"]) => Route::PlatformVersions,
         ("GET", ["v1", "sandbox", "timeline"]) => Route::Timeline,
@@ -276,6 +292,9 @@ mod tests {
         check("POST /v1/accounts/connect/bluesky", Route::DescribeConnect("bluesky"));
         check("POST /v1/accounts/connect/bluesky/complete", Route::CompleteConnect("bluesky"));
         check("GET /v1/accounts/oauth/x/callback", Route::OauthCallback("x"));
+        check("POST /data-deletion/meta", Route::Meta(MetaRoute::DeleteData));
+        check("GET /data-deletion/status", Route::Meta(MetaRoute::DeletionStatus));
+        check("POST /deauth/meta", Route::Meta(MetaRoute::Deauthorize));
         check("GET /v1/sandbox/timeline", Route::Timeline);
         check("OPTIONS /v1/posts", Route::Preflight);
         check("POST /v1/posts/validate", Route::ValidatePost);
@@ -351,6 +370,10 @@ mod tests {
             "POST /media/med_1.png",
             "POST /v1/accounts/oauth/x/callback",
             "GET /oauth2/authorize",
+            "GET /data-deletion/meta",
+            "POST /data-deletion/status",
+            "GET /deauth/meta",
+            "POST /data-deletion/facebook",
             "POST /accounts/connect/bluesky",
             "GET /health/",
             "GET /a/b/c/d/e/f/g/h",

@@ -5,6 +5,7 @@ mod events;
 mod headers;
 mod hooks;
 mod keys;
+mod meta;
 mod people;
 mod posts;
 #[path = "../support/receiver.rs"]
@@ -76,6 +77,8 @@ impl House {
     }
 }
 
+/// Where a sandbox account is connected.
+const COMPLETE: &str = "POST /v1/accounts/connect/sandbox/complete";
 const DAY: Duration = Duration::from_secs(86_400);
 
 fn to_sandbox(said: &str) -> Value {

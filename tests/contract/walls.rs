@@ -6,13 +6,11 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use crate::support::Answer;
-use crate::{DAY, House, from_now, refused, rows, text};
+use crate::{COMPLETE, DAY, House, from_now, refused, rows, text};
 
 /// What nobody of the other profile is to read: it stands in the account's name, in what was
 /// posted, in the profile's name and in a key's.
 const OURS: &str = "ours-alone";
-/// Where a sandbox account is connected.
-const COMPLETE: &str = "POST /v1/accounts/connect/sandbox/complete";
 
 /// Two profiles, and a key that may do everything in the second.
 struct Wall {

@@ -85,7 +85,8 @@ fn every_answer_is_as_described() {
         return;
     }
     let scratch = tempfile::tempdir().expect("a folder");
-    let settings = ["rate_limit.points=0", "engine.sync_wait_ms=1000"];
+    let settings =
+        ["rate_limit.points=0", "engine.sync_wait_ms=1000", "oauth.facebook.client_secret=s"];
     let server = start(&scratch.path().join("data"), &settings);
     let account = server.get("/v1/accounts").json()["data"][0]["id"].clone();
     let key = server.get("/v1/api-keys").json()["data"][0]["id"].clone();
