@@ -24,7 +24,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
-use self::doors::{SideDoors, gate, handlers, oauth_door, ready, words};
+use self::doors::{SideDoors, gate, handlers, meta_door, oauth_door, ready, words};
 use self::house::{Ground, House};
 pub use self::listen::listen_for_webhooks;
 use crate::cli::{Folders, Local, Opening, ServeOptions};
@@ -154,10 +154,11 @@ async fn run(config: &Config, connections_max: usize, store: Arc<Sled>) -> Resul
     let disk = Arc::clone(&store);
     let oauth = Arc::new(oauth_door(config, &house, &words));
     let callback = Arc::clone(&oauth).into_callback();
+    let meta = meta_door(config, &house, &words).into_callback();
     let handlers = handlers(config, &house, &words, store, (sandbox.clone(), oauth));
     let ready = ready(config, &house.engine, &clocks.now, &disk);
     let House { engine, files, stopped, control, upkeep, webhooks, .. } = house;
-    let doors = SideDoors { sandbox, files, callback };
+    let doors = SideDoors { sandbox, files, callback, meta };
     let gate = gate(&words, engine.clone(), doors, ready, handlers, &drain);
     let (stop, stopping) = watch::channel(false);
     let limits = limits(config, connections_max);

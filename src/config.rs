@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use crate::model::{Millis, Platform};
+use crate::model::{Millis, Platform, Secret};
 use crate::platforms::oauth::Client;
 use reader::Reader;
 
@@ -40,6 +40,8 @@ pub struct Config {
     pub webhooks: Reaching,
     /// The apps that were registered at platforms; one that lacks a setting is not here.
     pub oauth: BTreeMap<Platform, Client>,
+    /// The secrets of the apps at Meta, which signs with them what it tells of people.
+    pub meta_secrets: Vec<Secret>,
     /// The limit of requests a key.
     pub rate_limit: RateLimit,
     /// What is logged and how.
@@ -253,6 +255,7 @@ impl Config {
     }
 
     fn read(from: &mut Reader) -> Result<Self, ConfigError> {
+        let apps = oauth::read(from)?;
         Ok(Self {
             data_dir: from.path("data_dir", Some("data"))?.unwrap_or_else(|| "data".into()),
             server: Server::read(from)?,
@@ -275,7 +278,8 @@ impl Config {
             upstream: Reaching { allow_private: from.switch("upstream.allow_private", false)? },
             media: Reaching { allow_private: from.switch("media.allow_private", false)? },
             webhooks: Reaching { allow_private: from.switch("webhooks.allow_private", false)? },
-            oauth: oauth::read(from)?,
+            oauth: apps.clients,
+            meta_secrets: apps.meta_secrets,
             rate_limit: RateLimit {
                 points: points(from)?,
                 window: millis(from, "rate_limit.window_ms", 60_000, 1_000)?,

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::access::{Accounts, SESSION_TIMEOUT, unreadable};
 use super::boards::reconnected;
 use super::credential::{BlueskyCredential, Credential};
+use super::place::Place;
 use crate::engine::{EngineError, WriteError};
 use crate::model::{
     Account, AccountId, Code, Fault, Platform, Profile, ProfileId, Secret, SendOutcome, Timestamp,
@@ -29,8 +30,8 @@ pub struct ConnectBluesky {
     pub app_password: Secret,
     /// The host, if it is not the default one.
     pub pds_url: Option<String>,
-    /// The profile to put a new account in.
-    pub profile: Option<ProfileId>,
+    /// Where it goes.
+    pub place: Place,
 }
 
 /// An account that was connected.
@@ -126,18 +127,14 @@ impl Accounts {
             refresh_jwt: session.refresh_jwt.clone(),
             access_expires_at: session.access_expires_at,
         });
-        self.upsert(draft, input.profile, Some(&credential.to_text())).await
+        self.upsert(draft, input.place, Some(&credential.to_text())).await
     }
 
     /// Connects an account of our own sandbox.
     ///
     /// # Errors
     /// When it cannot be stored, or the name is not sound.
-    pub async fn connect_sandbox(
-        &self,
-        name: String,
-        profile: Option<ProfileId>,
-    ) -> Result<Connected, Fault> {
+    pub async fn connect_sandbox(&self, name: String, place: Place) -> Result<Connected, Fault> {
         let sound = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
         if name.is_empty() || name.len() > 64 || !name.chars().all(sound) {
             return Err(Fault::new(Code::ValidationFailed, "the name is not sound")
@@ -152,7 +149,7 @@ impl Accounts {
             settings: "{}".to_owned(),
             token_expires_at: None,
         };
-        self.upsert(draft, profile, None).await
+        self.upsert(draft, place, None).await
     }
 
     /// Removes an account; false when there is none.
@@ -215,16 +212,17 @@ impl Accounts {
     pub(super) async fn upsert(
         &self,
         draft: AccountDraft,
-        profile: Option<ProfileId>,
+        place: Place,
         credential: Option<&Secret>,
     ) -> Result<Connected, Fault> {
         let _one = self.connecting.lock().await;
         for _ in 0..UPSERT_ATTEMPTS {
-            let profile = match profile {
+            let profile = match place.profile() {
                 Some(id) => self.get_profile(id)?,
                 None => self.find_or_make_default().await?,
             };
-            let (expect, writes, connected) = self.plan_upsert(&draft, profile, credential)?;
+            let (expect, writes, connected) =
+                self.plan_upsert(&draft, place, profile, credential)?;
             match self.options.engine.write(expect, writes).await {
                 Ok(()) => return Ok(connected),
                 Err(WriteError::Raced) => {}
@@ -237,6 +235,7 @@ impl Accounts {
     fn plan_upsert(
         &self,
         draft: &AccountDraft,
+        place: Place,
         profile: Profile,
         credential: Option<&Secret>,
     ) -> Result<(Expected, Vec<Write>, Connected), Fault> {
@@ -245,6 +244,7 @@ impl Accounts {
             account.platform == draft.platform
                 && account.platform_account_id == draft.platform_account_id
         });
+        known.as_ref().map_or(Ok(()), |known| place.admits(known))?;
         let account = match &known {
             Some(old) => Account {
                 settings: reconnected(old, &draft.settings),

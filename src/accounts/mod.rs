@@ -7,11 +7,13 @@
 
 mod seal;
 mod credential;
+mod place;
 mod connect;
 mod oauth;
 mod access;
 mod renew;
 mod boards;
+mod meta;
 mod tidings;
 mod keys;
 mod profiles;
@@ -20,5 +22,7 @@ pub use access::{AccessError, Accounts, AccountsOptions};
 pub use boards::MadeBoard;
 pub use connect::{ConnectBluesky, Connected};
 pub use keys::Minted;
+pub use meta::MetaPerson;
 pub use oauth::{CompleteOauth, RedeemFault, State, StateFault};
+pub use place::Place;
 pub use seal::{Seal, SealError};

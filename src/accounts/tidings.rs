@@ -5,7 +5,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::access::Accounts;
+use super::access::{Accounts, unreadable};
+use super::connect::busy;
 use crate::engine::{Expect, NewNotice, Records, WriteError};
 use crate::model::{Account, AccountId, Fault, NoticeKind, Timestamp};
 use crate::store::{Key, Record, Write};
@@ -43,6 +44,15 @@ impl Accounts {
 
     /// Tells once that the platform refused to renew the account's credential.
     pub(super) async fn tell_revoked(&self, id: AccountId, reason: &str) {
+        let told = self.tell_withdrawn(id, reason).await;
+        best_effort(id, told);
+    }
+
+    /// As `tell_revoked`, for whoever must know that it was written.
+    ///
+    /// # Errors
+    /// When the engine cannot take it.
+    pub(super) async fn tell_withdrawn(&self, id: AccountId, reason: &str) -> Result<(), Fault> {
         let at = (self.options.now)().to_string();
         self.tell(
             id,
@@ -55,7 +65,7 @@ impl Accounts {
                 data
             },
         )
-        .await;
+        .await
     }
 
     /// Tells once that the account's credential runs out soon.
@@ -65,17 +75,17 @@ impl Accounts {
             let known = settings(account).get(EXPIRING).cloned();
             (known != Some(json!(ends))).then(|| ends.clone())
         };
-        self.tell(id, NoticeKind::TokenExpiring, EXPIRING, told, |account| {
+        let written = self.tell(id, NoticeKind::TokenExpiring, EXPIRING, told, |account| {
             let mut data = about(account);
             data.insert("displayName".to_owned(), json!(account.display_name));
             data.insert("tokenExpiresAt".to_owned(), json!(ends));
             data
-        })
-        .await;
+        });
+        best_effort(id, written.await);
     }
 
-    /// Writes a notice about an account with a mark of it in its settings. Best effort: what cannot
-    /// be written now is told the next time that it is noticed.
+    /// Writes a notice about an account with a mark of it in its settings; nothing when it is told
+    /// already, or the account is gone.
     async fn tell(
         &self,
         id: AccountId,
@@ -83,14 +93,15 @@ impl Accounts {
         mark: &str,
         value: impl Fn(&Account) -> Option<String>,
         data: impl Fn(&Account) -> Map<String, Value>,
-    ) {
+    ) -> Result<(), Fault> {
         for _ in 0..TRIES {
             let key = Key::Account(id);
-            let Ok(Some(Record::Account(account))) = self.options.store.get(&key) else { return };
+            let found = self.options.store.get(&key).map_err(|problem| unreadable(&problem))?;
+            let Some(Record::Account(account)) = found else { return Ok(()) };
             let mut marks = settings(&account);
-            let Some(value) = value(&account) else { return };
+            let Some(value) = value(&account) else { return Ok(()) };
             if kind == NoticeKind::TokenRevoked && marks.contains_key(mark) {
-                return;
+                return Ok(());
             }
             marks.insert(mark.to_owned(), json!(value));
             let data = Value::Object(data(&account)).to_string();
@@ -102,14 +113,20 @@ impl Accounts {
                 keep: None,
             };
             match self.options.engine.record(records).await {
-                Ok(_) => return,
+                Ok(_) => return Ok(()),
                 Err(WriteError::Raced) => {}
-                Err(WriteError::Engine(problem)) => {
-                    tracing::warn!(%problem, account.id = %id, "a notice could not be written");
-                    return;
-                }
+                Err(WriteError::Engine(problem)) => return Err(busy(&problem)),
             }
         }
+        Err(unreadable(&WriteError::Raced))
+    }
+}
+
+/// What cannot be written now is told the next time that it is noticed.
+fn best_effort(id: AccountId, told: Result<(), Fault>) {
+    if let Err(fault) = told {
+        let problem = &fault.message;
+        tracing::warn!(%problem, account.id = %id, "a notice could not be written");
     }
 }
 

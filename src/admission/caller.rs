@@ -1,6 +1,6 @@
 //! Who is asking.
 
-use crate::model::{ApiKey, Code, Digest, Fault, KeyPrefix, Scope};
+use crate::model::{ApiKey, Code, Digest, Fault, KeyPrefix, ProfileId, Scope};
 use crate::store::{Key, Record, Store};
 
 /// Who is asking, as the API key says.
@@ -15,6 +15,20 @@ impl Caller {
     pub fn is_test(&self) -> bool {
         self.key.prefix == KeyPrefix::Test
     }
+
+    /// The `Idempotency-Key` that this caller sent, if it sent one.
+    pub fn sent<'a>(&self, text: Option<&'a str>) -> SentKey<'a> {
+        SentKey { text: text.filter(|text| !text.is_empty()), profile: self.key.profile }
+    }
+}
+
+/// An `Idempotency-Key` as it was sent, and among whose requests it is looked for: those of the
+/// organization, or of the one profile that the API key is limited to. The same bytes mean another
+/// account in another profile, and no profile is told what was answered in another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SentKey<'a> {
+    pub(super) text: Option<&'a str>,
+    pub(super) profile: Option<ProfileId>,
 }
 
 /// The caller of an `Authorization` header.

@@ -38,7 +38,7 @@ impl Admission {
             let asking = Asking { request: Some(request.clone()), claim, warnings: Vec::new() };
             self.patched(caller, post, body.clone(), asking, keep).await
         };
-        self.once(request, key, ("PATCH", &route), &body, work).await
+        self.once(request, caller.sent(key), ("PATCH", &route), &body, work).await
     }
 
     async fn patched<K, F>(
@@ -155,7 +155,7 @@ impl Admission {
             let changed = self.options.engine.change(found.0, change, asking).await;
             changed.map(submitted).map_err(|problem| refused(&problem, post))
         };
-        self.once(request, key, ("DELETE", &route), &[], work).await
+        self.once(request, caller.sent(key), ("DELETE", &route), &[], work).await
     }
 
     /// The post of an id, if this caller may change it: a test key changes no live post.

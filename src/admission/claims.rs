@@ -1,6 +1,6 @@
 //! Idempotency keys: looked at before any work, kept with the reply.
 
-use super::caller::digest;
+use super::caller::{SentKey, digest};
 use super::create::Admission;
 use super::faults;
 use crate::engine::{Claim, Records, Submitted, WriteError};
@@ -35,19 +35,22 @@ pub(super) struct Keyed {
 }
 
 impl Admission {
-    /// The claim of a key, bound to method and route; `None` without a key.
+    /// The claim of a key, bound to method and route, and to the profile of a caller who is limited
+    /// to one; `None` without a key.
     pub(super) fn keyed(
-        key: Option<&str>,
+        key: SentKey<'_>,
         (method, route): (&str, &str),
         body: &[u8],
     ) -> Result<Option<Keyed>, Fault> {
-        let Some(text) = key.filter(|text| !text.is_empty()) else { return Ok(None) };
+        let Some(text) = key.text else { return Ok(None) };
         let chars = text.chars().count();
         if chars > IDEMPOTENCY_KEY_CHARS_MAX {
             return Err(faults::key_length(chars));
         }
-        let id = digest(&[method.as_bytes(), route.as_bytes(), text.as_bytes()]);
-        let claim = Claim { id, fingerprint: digest(&[body]) };
+        let mut parts = vec![method.as_bytes(), route.as_bytes(), text.as_bytes()];
+        let own = key.profile.map(|profile| profile.raw().to_be_bytes());
+        parts.extend(own.as_ref().map(<[u8; 16]>::as_slice));
+        let claim = Claim { id: digest(&parts), fingerprint: digest(&[body]) };
         Ok(Some(Keyed { text: text.to_owned(), claim }))
     }
 
@@ -66,7 +69,7 @@ impl Admission {
     pub async fn recorded<P>(
         &self,
         request: &RequestId,
-        key: Option<&str>,
+        key: SentKey<'_>,
         route: (&str, &str),
         body: &[u8],
         shows_secret: bool,
@@ -88,7 +91,7 @@ impl Admission {
     pub async fn recorded_after<P>(
         &self,
         request: &RequestId,
-        key: Option<&str>,
+        key: SentKey<'_>,
         route: (&str, &str),
         body: &[u8],
         work: impl AsyncFnOnce() -> Result<P, Fault>,
@@ -135,7 +138,7 @@ impl Admission {
     pub async fn after(
         &self,
         request: &RequestId,
-        key: Option<&str>,
+        key: SentKey<'_>,
         route: (&str, &str),
         body: &[u8],
         work: impl AsyncFnOnce() -> Result<Reply, Fault>,
@@ -180,7 +183,7 @@ impl Admission {
     pub(super) async fn once(
         &self,
         request: &RequestId,
-        key: Option<&str>,
+        key: SentKey<'_>,
         route: (&str, &str),
         body: &[u8],
         work: impl AsyncFnOnce(Option<Claim>) -> Result<Submitted, Fault>,

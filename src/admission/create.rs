@@ -141,7 +141,7 @@ impl Admission {
         K: Fn(Vec<u8>) -> F,
         F: Future<Output = Result<Digest, Fault>>,
     {
-        let keyed = match Self::keyed(key, route, &body) {
+        let keyed = match Self::keyed(caller.sent(key), route, &body) {
             Ok(keyed) => keyed,
             Err(fault) => return self.plain(faults::unsent(fault), request),
         };

@@ -20,7 +20,7 @@ mod read;
 mod uploads;
 mod faults;
 
-pub use caller::{Caller, authenticate, require};
+pub use caller::{Caller, SentKey, authenticate, require};
 pub use claims::Served;
 pub use create::{Admission, AdmissionOptions, Inspect};
 pub use uploads::{NewUpload, out_of_scope};

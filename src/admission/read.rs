@@ -47,6 +47,15 @@ impl Admission {
         Ok(wire::post_body(&batch, ix, account.as_ref(), Some(&attempts), links))
     }
 
+    /// Whether the post is there and this caller may know of it.
+    ///
+    /// # Errors
+    /// `not_found`, or when it cannot be read.
+    pub async fn may_know(&self, caller: &Caller, id: &str) -> Result<(), Fault> {
+        let (caller, id) = (caller.clone(), id.to_owned());
+        self.off(move |this| this.post(&caller, &id).map(drop)).await
+    }
+
     /// A batch as it now stands.
     ///
     /// # Errors

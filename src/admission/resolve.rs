@@ -30,10 +30,10 @@ pub(super) fn resolve<'a>(
     let found: Vec<&Account> = request
         .targets
         .iter()
-        .map(|target| account(accounts, target, narrowed))
+        .map(|target| account(accounts, target, narrowed, scope))
         .collect::<Result<_, Fault>>()?;
     let targets = request.targets.iter().zip(found).enumerate();
-    targets.map(|(ix, (target, account))| effective(ix, request, target, account, scope)).collect()
+    targets.map(|(ix, (target, account))| effective(ix, request, target, account)).collect()
 }
 
 /// Whether the request stays within the profile that the key is limited to.
@@ -63,18 +63,25 @@ pub(super) fn one<'a>(
     scope: Option<ProfileId>,
 ) -> Result<Resolved<'a>, Fault> {
     let target = &request.targets[ix];
-    let account = account(accounts, target, request.profile.or(scope))?;
-    effective(ix, request, target, account, scope)
+    let account = account(accounts, target, request.profile.or(scope), scope)?;
+    effective(ix, request, target, account)
 }
 
 fn account<'a>(
     accounts: &'a [Account],
     target: &TargetRequest,
     profile: Option<ProfileId>,
+    scope: Option<ProfileId>,
 ) -> Result<&'a Account, Fault> {
     if let Some(id) = target.account {
         let account = accounts.iter().find(|account| account.id == id);
         let account = account.ok_or_else(|| no_account(id))?;
+        // Before anything is said of it.
+        if scope.is_some_and(|own| own != account.profile) {
+            return Err(no_account(id)
+                .rule("api_key.profile_scope")
+                .remedy("Use a key that may act on the account's profile."));
+        }
         return match target.platform {
             Some(platform) if platform != account.platform => {
                 Err(platform_mismatch(platform, account))
@@ -100,13 +107,7 @@ fn effective<'a>(
     request: &CreateRequest,
     target: &TargetRequest,
     account: &'a Account,
-    scope: Option<ProfileId>,
 ) -> Result<Resolved<'a>, Fault> {
-    if scope.is_some_and(|own| own != account.profile) {
-        return Err(no_account(account.id)
-            .rule("api_key.profile_scope")
-            .remedy("Use a key that may act on the account's profile."));
-    }
     let options = options(request, target, account)?;
     let media = target.media.clone().or_else(|| request.media.clone()).unwrap_or_default();
     let text = target.text.clone().or_else(|| request.text.clone());
@@ -266,6 +267,14 @@ mod tests {
         );
         check(
             &format!(r#"{{"targets":[{{"accountId":"{}"}}],"text":"a"}}"#, id(3)),
+            Some(7),
+            "api_key.profile_scope",
+        );
+        check(
+            &format!(
+                r#"{{"targets":[{{"accountId":"{}","platform":"twitter"}}],"text":"a"}}"#,
+                id(3)
+            ),
             Some(7),
             "api_key.profile_scope",
         );

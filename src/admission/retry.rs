@@ -32,7 +32,7 @@ impl Admission {
                 self.options.engine.change(id, Change::Retry { due, force }, asking).await;
             changed.map(submitted).map_err(|problem| not_retried(&problem, post))
         };
-        self.once(request, key, ("POST", &route), &body, work).await
+        self.once(request, caller.sent(key), ("POST", &route), &body, work).await
     }
 
     /// The post to be retried, if everything that it needs is there.

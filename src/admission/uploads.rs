@@ -1,6 +1,6 @@
 //! Uploads: recorded once their bytes are kept, listed, read and deleted.
 
-use super::caller::Caller;
+use super::caller::{Caller, SentKey};
 use super::claims::Served;
 use super::create::Admission;
 use super::faults;
@@ -34,7 +34,7 @@ pub struct NewUpload {
 impl Admission {
     /// Records an upload, once for its key: the same file for the same profile is the same request,
     /// however it was framed.
-    pub async fn upload(&self, request: &RequestId, key: Option<&str>, new: NewUpload) -> Served {
+    pub async fn upload(&self, request: &RequestId, key: SentKey<'_>, new: NewUpload) -> Served {
         let same = format!("{}\n{}\n{}", new.digest, new.mime, new.profile);
         let this = self.clone();
         let plan = move || this.plan_upload(&new);
@@ -156,6 +156,7 @@ impl Admission {
         key: Option<&str>,
         id: &str,
     ) -> Served {
+        let key = caller.sent(key);
         let (this, caller, wanted) = (self.clone(), caller.clone(), id.to_owned());
         let plan = move || this.plan_deletion(&caller, &wanted);
         let route = format!("/v1/media/{id}");

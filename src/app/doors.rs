@@ -8,7 +8,7 @@ use crate::engine::{self, Clocks};
 use crate::front::sandbox::SandboxDoor;
 use crate::front::{
     Api, Bodies, Description, DiskState, Drain, Gate, Handlers, KeyUses, Limiter, Mcp, MediaDoor,
-    OauthDoor, Ready, Words,
+    MetaDoor, OauthDoor, Ready, Words,
 };
 use crate::model::Now;
 use crate::store::Sled;
@@ -51,8 +51,8 @@ pub(super) fn gate(
     let description = Description::new(&words.links.base);
     let mcp = Mcp::new(Arc::clone(words), bodies, Arc::clone(&api), &description);
     let (words, drain) = (Arc::clone(words), Arc::clone(drain));
-    let SideDoors { sandbox, files, callback } = doors;
-    Gate { words, engine, sandbox, files, ready, api, mcp, description, callback, drain }
+    let SideDoors { sandbox, files, callback, meta } = doors;
+    Gate { words, engine, sandbox, files, ready, api, mcp, description, callback, meta, drain }
 }
 
 /// What is open to those who have no API key.
@@ -60,6 +60,12 @@ pub(super) struct SideDoors {
     pub sandbox: Option<Arc<SandboxDoor>>,
     pub files: MediaDoor,
     pub callback: Api,
+    pub meta: Api,
+}
+
+pub(super) fn meta_door(config: &Config, house: &House, words: &Arc<Words>) -> MetaDoor {
+    let (words, accounts) = (Arc::clone(words), Arc::clone(&house.accounts));
+    MetaDoor::new(words, accounts, config.meta_secrets.clone(), config.server.body_timeout)
 }
 
 pub(super) fn oauth_door(config: &Config, house: &House, words: &Arc<Words>) -> OauthDoor {

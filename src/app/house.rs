@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use tokio::sync::oneshot;
 
 use super::{AppError, definitions};
-use crate::accounts::{Accounts, AccountsOptions, Seal};
+use crate::accounts::{Accounts, AccountsOptions, Place, Seal};
 use crate::admission::{Admission, AdmissionOptions, Inspect};
 use crate::config::Config;
 use crate::control::Control;
@@ -235,7 +235,11 @@ pub(super) async fn first_start(
     let sandbox = crate::model::Platform::Sandbox;
     let first = house.accounts.list_keys().map_err(failed)?.is_empty();
     if config.sandbox.enabled && first && !known.iter().any(|one| one.platform == sandbox) {
-        house.accounts.connect_sandbox("sandbox".to_owned(), None).await.map_err(failed)?;
+        house
+            .accounts
+            .connect_sandbox("sandbox".to_owned(), Place::Default)
+            .await
+            .map_err(failed)?;
     }
     if !first {
         return Ok(None);

@@ -4,12 +4,26 @@ use std::collections::BTreeMap;
 
 use super::ConfigError;
 use super::reader::Reader;
-use crate::model::Platform;
-use crate::platforms::oauth::{Client, Endpoints, PROVIDERS};
+use crate::model::{Platform, Secret};
+use crate::platforms::oauth::{Client, Endpoints, PROVIDERS, provider};
 
-/// Reads the section of every platform that is connected by consent.
-pub(super) fn read(from: &mut Reader) -> Result<BTreeMap<Platform, Client>, ConfigError> {
-    let mut clients = BTreeMap::new();
+/// The apps.
+#[derive(Debug, Default)]
+pub(super) struct Apps {
+    /// By platform; one that lacks its id or its secret is not here.
+    pub clients: BTreeMap<Platform, Client>,
+    /// The secrets of those at Meta, which signs with them what it tells us.
+    pub meta_secrets: Vec<Secret>,
+}
+
+/// Reads the section of every platform that is connected by consent, and the secret of every app at
+/// Meta.
+pub(super) fn read(from: &mut Reader) -> Result<Apps, ConfigError> {
+    let mut apps = Apps::default();
+    let lone = Platform::ALL.into_iter().filter(|it| it.is_of_meta() && provider(*it).is_none());
+    for platform in lone {
+        apps.sign_with(platform, &from.secret(&format!("oauth.{platform}.client_secret"))?);
+    }
     for provider in &PROVIDERS {
         let section = format!("oauth.{}", provider.platform);
         let id =
@@ -17,6 +31,7 @@ pub(super) fn read(from: &mut Reader) -> Result<BTreeMap<Platform, Client>, Conf
                 Some(t.trim().to_owned())
             })?;
         let secret = from.secret(&format!("{section}.client_secret"))?;
+        apps.sign_with(provider.platform, &secret);
         let own = &provider.endpoints;
         let mut url = |name: &str, own: &str| address(from, &format!("{section}.{name}"), own);
         let endpoints = Endpoints {
@@ -26,10 +41,19 @@ pub(super) fn read(from: &mut Reader) -> Result<BTreeMap<Platform, Client>, Conf
             api_url: url("api_url", own.api_url)?.trim_end_matches('/').to_owned(),
         };
         if !id.is_empty() && !secret.expose().is_empty() {
-            clients.insert(provider.platform, Client { id, secret, endpoints });
+            apps.clients.insert(provider.platform, Client { id, secret, endpoints });
         }
     }
-    Ok(clients)
+    Ok(apps)
+}
+
+impl Apps {
+    fn sign_with(&mut self, platform: Platform, secret: &Secret) {
+        let fresh = !secret.expose().is_empty() && !self.meta_secrets.contains(secret);
+        if platform.is_of_meta() && fresh {
+            self.meta_secrets.push(secret.clone());
+        }
+    }
 }
 
 /// An address; the platform's own where it is empty.
@@ -50,12 +74,12 @@ mod tests {
     use super::*;
     use std::path::Path;
 
-    fn load(file: &str, env: &[(&str, &str)]) -> Result<BTreeMap<Platform, Client>, ConfigError> {
+    fn load(file: &str, env: &[(&str, &str)]) -> Result<Apps, ConfigError> {
         let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         let mut reader = Reader::new(Path::new("FILE"), Some(file), env, &[])?;
-        let clients = read(&mut reader)?;
+        let apps = read(&mut reader)?;
         reader.finish()?;
-        Ok(clients)
+        Ok(apps)
     }
 
     #[track_caller]
@@ -70,14 +94,26 @@ mod tests {
     #[test]
     fn an_app_is_there_when_its_id_and_its_secret_are() {
         let file = "[oauth.twitter]\nclient_id = \"me\"\ntoken_url = \"http://h/token\"";
-        assert!(load(file, &[]).expect("settings").is_empty());
+        assert!(load(file, &[]).expect("settings").clients.is_empty());
         let env = [("FANFARE_OAUTH_TWITTER_CLIENT_SECRET", "5317")];
-        let clients = load(file, &env).expect("settings");
+        let apps = load(file, &env).expect("settings");
+        assert!(apps.meta_secrets.is_empty());
+        let clients = apps.clients;
         let client = clients.get(&Platform::Twitter).expect("it is there");
         assert_eq!((client.id.as_str(), client.secret.expose()), ("me", "5317"));
         assert_eq!(client.endpoints.token_url, "http://h/token");
         assert_eq!(client.endpoints.authorize_url, "https://x.com/i/oauth2/authorize");
         assert!(!format!("{clients:?}").contains("5317"));
+    }
+
+    #[test]
+    fn each_secret_of_an_app_at_meta_is_there_once() {
+        let file = "[oauth.facebook]\nclient_secret = \"one\"\n[oauth.threads]\n\
+                    client_secret = \"two\"";
+        let env = [("FANFARE_OAUTH_INSTAGRAM_CLIENT_SECRET", "one")];
+        let apps = load(file, &env).expect("settings");
+        assert_eq!(apps.meta_secrets, ["one", "two"].map(Secret::new));
+        assert!(load("", &[]).expect("settings").meta_secrets.is_empty());
     }
 
     #[test]

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::batches;
 use super::request::{Answer, Request};
 use super::verify::verify;
-use crate::accounts::{Accounts, ConnectBluesky, Connected};
+use crate::accounts::{Accounts, ConnectBluesky, Connected, Place};
 use crate::engine::{Asking, Change, ChangeError, Handle};
 use crate::model::{
     AccountId, ApiKey, Code, Dice, Fault, KEY_NAME_CHARS_MAX, KeyId, KeyPrefix, Now, Platform,
@@ -189,11 +189,13 @@ impl Control {
                     identifier: need("identifier")?,
                     app_password: Secret::new(need("appPassword")?),
                     pds_url: text("pdsUrl"),
-                    profile: None,
+                    place: Place::Default,
                 };
                 self.accounts.connect_bluesky(input).await?
             }
-            Ok(Platform::Sandbox) => self.accounts.connect_sandbox(need("name")?, None).await?,
+            Ok(Platform::Sandbox) => {
+                self.accounts.connect_sandbox(need("name")?, Place::Default).await?
+            }
             _ => {
                 return Err(Fault::new(
                     Code::PlatformNotEnabled,

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::oauth::{self, OauthDoor};
 use super::reply::{self, Answer};
-use crate::accounts::{Accounts, ConnectBluesky, Connected};
+use crate::accounts::{Accounts, ConnectBluesky, Connected, Place};
 use crate::admission::Caller;
 use crate::model::{Code, Fault, Platform, ProfileId, Secret};
 use crate::wire::{self, Reply};
@@ -23,15 +23,15 @@ pub(super) async fn describe(
 ) -> Result<Answer, Fault> {
     let platform = platform(name)?;
     let fields = Fields::texts(body);
-    let profile = fields.profile(caller)?;
+    let place = fields.place(caller)?;
     let descriptor = match door.accounts.descriptor(platform) {
         Some(descriptor) => {
-            if let Some(profile) = profile {
+            if let Some(profile) = place.profile() {
                 door.accounts.get_profile(profile)?;
             }
             descriptor
         }
-        None => door.begin(platform, profile, fields.optional("returnTo")?).await?,
+        None => door.begin(platform, place, fields.optional("returnTo")?).await?,
     };
     let body = json!({ "platform": platform.as_str(), "state": "live", "descriptor": descriptor });
     Ok(reply::json(200, body.to_string()))
@@ -49,20 +49,20 @@ pub(super) async fn complete(
 ) -> Result<Reply, Fault> {
     let platform = platform(name)?;
     let fields = Fields::parse(body)?;
-    let profile = fields.profile(caller)?;
+    let place = fields.place(caller)?;
     let connected = match platform {
         Platform::Bluesky => {
             let input = ConnectBluesky {
                 identifier: fields.required("identifier")?.to_owned(),
                 app_password: Secret::new(fields.required("appPassword")?),
                 pds_url: fields.optional("pdsUrl")?.map(str::to_owned),
-                profile,
+                place,
             };
             accounts.connect_bluesky(input).await?
         }
         Platform::Sandbox => {
             let name = fields.optional("name")?.unwrap_or("sandbox").to_owned();
-            accounts.connect_sandbox(name, profile).await?
+            accounts.connect_sandbox(name, place).await?
         }
         Platform::Facebook
         | Platform::Instagram
@@ -127,19 +127,21 @@ impl Fields {
         Ok(text)
     }
 
-    /// The profile asked for, kept within what the key may act on.
-    pub(super) fn profile(&self, caller: &Caller) -> Result<Option<ProfileId>, Fault> {
-        let asked = match self.optional("profileId")? {
-            None => return Ok(caller.key.profile),
-            Some(text) => text.parse().map_err(|_| wrong("profileId", "must be a UUID"))?,
+    /// Where the account goes: to the profile asked for, within what the key may act on.
+    pub(super) fn place(&self, caller: &Caller) -> Result<Place, Fault> {
+        let asked: Option<ProfileId> = match self.optional("profileId")? {
+            None => None,
+            Some(text) => Some(text.parse().map_err(|_| wrong("profileId", "must be a UUID"))?),
         };
-        match caller.key.profile {
-            Some(own) if own != asked => {
+        match (caller.key.profile, asked) {
+            (Some(own), Some(asked)) if own != asked => {
                 Err(Fault::new(Code::NotFound, "There is no such profile for this key.")
                     .rule("api_key.profile_scope")
                     .remedy("Leave profileId out, or use a key that may act on that profile."))
             }
-            _ => Ok(Some(asked)),
+            (Some(own), _) => Ok(Place::Only(own)),
+            (None, Some(asked)) => Ok(Place::Profile(asked)),
+            (None, None) => Ok(Place::Default),
         }
     }
 }

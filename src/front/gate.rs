@@ -60,6 +60,8 @@ pub struct Gate {
     pub description: Description,
     /// Answers people whom a platform sends back: nobody is asked for a key.
     pub callback: Api,
+    /// Answers Meta, which signs what it asks.
+    pub meta: Api,
     /// Lets the API finish before the sandbox closes: what is under way may still need it.
     pub drain: Arc<Drain>,
 }
@@ -129,6 +131,10 @@ impl Gate {
             }
             Route::OauthCallback(_) => Ok(match self.drain.enter() {
                 Some(_pass) => (self.callback)(Inbound { id, request }).await,
+                None => self.words.refuse(&reply::stopping(), &id),
+            }),
+            Route::Meta(_) => Ok(match self.drain.enter() {
+                Some(_pass) => (self.meta)(Inbound { id, request }).await,
                 None => self.words.refuse(&reply::stopping(), &id),
             }),
             Route::CreatePost

@@ -72,8 +72,8 @@ fn open(
     let mcp = Mcp::new(Arc::clone(&words), bodies, Arc::clone(&api), &description);
     let ready = ready(&engine);
     let (files, drain) = (no_files(), Arc::default());
-    let callback = nobody();
-    Gate { words, engine, sandbox, files, ready, api, mcp, description, callback, drain }
+    let (callback, meta) = (nobody(), nobody());
+    Gate { words, engine, sandbox, files, ready, api, mcp, description, callback, meta, drain }
 }
 
 fn sandbox(dir: &std::path::Path) -> House {

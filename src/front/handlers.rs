@@ -166,11 +166,8 @@ impl Handlers {
             }
             Route::CompleteConnect(platform) => self.complete_connect(asked, platform).await,
             Route::Boards(route) => boards::boards(self, asked, route).await,
-            Route::Timeline => {
-                let query = asked.request.uri().query().map(str::to_owned);
-                timeline::page(self.sandbox.as_deref(), query.as_deref()).await
-            }
-            Route::Landing(n) => timeline::landing(self.sandbox.as_deref(), n).await,
+            Route::Timeline => self.timeline(&asked).await,
+            Route::Landing(n) => self.landing(&asked.caller, n).await,
             // The gate answers these itself.
             Route::Health
             | Route::Live
@@ -178,6 +175,7 @@ impl Handlers {
             | Route::Preflight
             | Route::MediaFile(_)
             | Route::OauthCallback(_)
+            | Route::Meta(_)
             | Route::Rehearsed(_)
             | Route::Index
             | Route::OpenApi
@@ -191,6 +189,24 @@ impl Handlers {
             | Route::SandboxPosts
             | Route::Nowhere => Err(reply::nowhere(method.as_str(), &path)),
         }
+    }
+
+    async fn timeline(&self, asked: &Asked) -> Result<Answer, Fault> {
+        if asked.caller.key.profile.is_some() {
+            return Err(timeline::of_all_profiles());
+        }
+        timeline::page(self.sandbox.as_deref(), asked.request.uri().query()).await
+    }
+
+    async fn landing(&self, caller: &Caller, n: &str) -> Result<Answer, Fault> {
+        let may_know = async |post: &str| match caller.key.profile {
+            None => Ok(()),
+            Some(_) => self.admission.may_know(caller, post).await.map_err(|fault| {
+                let absent = fault.code == Code::NotFound;
+                if absent { timeline::of_another_profile() } else { fault }
+            }),
+        };
+        timeline::landing(self.sandbox.as_deref(), n, may_know).await
     }
 
     async fn create(&self, asked: Asked) -> Result<Answer, Fault> {
@@ -265,8 +281,8 @@ impl Handlers {
         let key = idempotency_key(request.headers())?;
         let held = self.body(request).await?;
         let body = held.bytes.clone();
+        let key = caller.sent(key.as_deref());
         let plan = move || plan(&caller, &body);
-        let key = key.as_deref();
         let served =
             self.admission.recorded(&id, key, route, &held.bytes, shows_secret, plan).await;
         Ok(self.served(served, &id))
@@ -279,12 +295,13 @@ impl Handlers {
         route: (&str, &str),
         work: impl AsyncFnOnce(Bytes) -> Result<Reply, Fault>,
     ) -> Result<Answer, Fault> {
-        let Asked { id, request, .. } = asked;
+        let Asked { caller, id, request } = asked;
         let key = idempotency_key(request.headers())?;
         let held = self.body(request).await?;
         let body = held.bytes.clone();
         let work = async move || work(body).await;
-        let served = self.admission.after(&id, key.as_deref(), route, &held.bytes, work).await;
+        let key = caller.sent(key.as_deref());
+        let served = self.admission.after(&id, key, route, &held.bytes, work).await;
         Ok(self.served(served, &id))
     }
 
@@ -298,12 +315,12 @@ impl Handlers {
     where
         P: Fn() -> Result<(Records, Reply), Fault> + Clone + Send + 'static,
     {
-        let Asked { id, request, .. } = asked;
+        let Asked { caller, id, request } = asked;
         let key = idempotency_key(request.headers())?;
         let held = self.body(request).await?;
         let body = held.bytes.clone();
         let work = async move || work(body).await;
-        let key = key.as_deref();
+        let key = caller.sent(key.as_deref());
         let served = self.admission.recorded_after(&id, key, route, &held.bytes, work).await;
         Ok(self.served(served, &id))
     }
@@ -401,6 +418,7 @@ pub(super) fn scope(route: Route<'_>) -> Option<Scope> {
         | Route::Ready
         | Route::Preflight
         | Route::OauthCallback(_)
+        | Route::Meta(_)
         | Route::Rehearsed(_)
         | Route::Health
         | Route::Index

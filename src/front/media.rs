@@ -60,7 +60,7 @@ async fn upload(front: &Handlers, asked: Asked) -> Result<Answer, Fault> {
     let mime = if shown { facts.mime } else { declared };
     let id = MediaId::fresh((front.words.dice)());
     let new = NewUpload { id, profile, digest, mime, bytes };
-    let served = front.admission.upload(&request, key.as_deref(), new).await;
+    let served = front.admission.upload(&request, caller.sent(key.as_deref()), new).await;
     Ok(front.served(served, &request))
 }
 

@@ -3,18 +3,17 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
-use bytes::Bytes;
-use hyper::header::{self, HeaderName, HeaderValue};
-use hyper::{Response, StatusCode};
+use hyper::StatusCode;
+use hyper::header::{self, HeaderValue};
 use url::Url;
 
 use super::connect::{Fields, platform};
 use super::gate::{Api, Inbound};
-use super::html::escape;
+use super::html;
 use super::reply::{Answer, Words};
-use crate::accounts::{Accounts, CompleteOauth, Connected, RedeemFault, State, StateFault};
+use crate::accounts::{Accounts, CompleteOauth, Connected, Place, RedeemFault, State, StateFault};
 use crate::admission::Caller;
-use crate::model::{Fault, Platform, ProfileId, Secret};
+use crate::model::{Fault, Platform, Secret};
 
 /// Characters of what a platform calls its error that are passed on: every word of RFC 6749 fits.
 const ERROR_CHARS_MAX: usize = 100;
@@ -62,11 +61,11 @@ impl OauthDoor {
     pub(super) async fn begin(
         &self,
         platform: Platform,
-        profile: Option<ProfileId>,
+        place: Place,
         return_to: Option<&str>,
     ) -> Result<serde_json::Value, Fault> {
         let return_to = return_to.filter(|url| self.may_return_to(url)).map(str::to_owned);
-        self.accounts.begin_oauth(platform, profile, return_to).await
+        self.accounts.begin_oauth(platform, place, return_to).await
     }
 
     fn may_return_to(&self, url: &str) -> bool {
@@ -150,7 +149,7 @@ pub(super) async fn complete(
             Some(_) => Some(Secret::new(fields.required("codeVerifier")?)),
             None => None,
         },
-        profile: fields.profile(caller)?,
+        place: fields.place(caller)?,
     };
     accounts.complete_oauth(platform, input).await
 }
@@ -212,7 +211,7 @@ fn redirect(target: &str, platform: Platform, outcome: &Outcome) -> Option<Answe
         }
     }
     let location = HeaderValue::from_str(url.as_str()).ok()?;
-    let mut answer = guarded(StatusCode::FOUND, String::new());
+    let mut answer = html::guarded(StatusCode::FOUND, String::new());
     answer.headers_mut().insert(header::LOCATION, location);
     Some(answer)
 }
@@ -231,35 +230,5 @@ fn page(platform: Platform, outcome: &Outcome) -> Answer {
             (StatusCode::BAD_REQUEST, "Not connected", text)
         }
     };
-    let text = escape(&text);
-    let mut answer = guarded(
-        status,
-        format!(
-            "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
-             <title>{title}</title>\n<h1>{title}</h1>\n<p>{text}</p>\n</html>\n"
-        ),
-    );
-    let kind = HeaderValue::from_static("text/html; charset=utf-8");
-    answer.headers_mut().insert(header::CONTENT_TYPE, kind);
-    answer
-}
-
-/// The address of this answer holds a code: nobody is to keep it or be told of it, and nothing of
-/// it runs.
-fn guarded(status: StatusCode, body: String) -> Answer {
-    let mut answer: Answer = Response::new(Bytes::from(body).into());
-    *answer.status_mut() = status;
-    let guards: [(HeaderName, &'static str); 4] = [
-        (header::CACHE_CONTROL, "no-store"),
-        (header::REFERRER_POLICY, "no-referrer"),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (
-            header::CONTENT_SECURITY_POLICY,
-            "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-        ),
-    ];
-    for (name, value) in guards {
-        answer.headers_mut().insert(name, HeaderValue::from_static(value));
-    }
-    answer
+    html::sheet(status, title, &[text])
 }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use super::handlers::{Asked, Handlers, blocking};
 use super::reply::{self, Answer};
 use super::route::{KeyRoute, ProfileRoute};
-use crate::admission::Caller;
+use crate::admission::{self, Caller};
 use crate::model::{Code, Fault, KeyId, Profile, ProfileId};
-use crate::wire;
+use crate::wire::{self, KeyRequest};
 
 /// Answers a request about profiles.
 ///
@@ -37,7 +37,10 @@ pub(super) async fn profiles(
         ProfileRoute::Create => {
             let route = ("POST", "/v1/profiles");
             front
-                .recorded(asked, route, false, move |_, body| {
+                .recorded(asked, route, false, move |caller, body| {
+                    if caller.key.profile.is_some() {
+                        return Err(one_profile());
+                    }
                     let (records, profile) = accounts.plan_profile(wire::parse_profile(body)?)?;
                     Ok((records, wire::profile_reply(201, &profile)))
                 })
@@ -68,7 +71,8 @@ pub(super) async fn profiles(
     }
 }
 
-/// Answers a request about API keys.
+/// Answers a request about API keys. A key that is limited to a profile deals with the keys that
+/// are limited to the same one, and makes no other.
 ///
 /// # Errors
 /// What is answered instead.
@@ -80,15 +84,18 @@ pub(super) async fn keys(
     let accounts = Arc::clone(&front.accounts);
     match route {
         KeyRoute::List => {
-            let keys = blocking(move || accounts.keys_in_use()).await?;
+            let own = asked.caller.key.profile;
+            let mut keys = blocking(move || accounts.keys_in_use()).await?;
+            keys.retain(|(key, _)| own.is_none() || key.profile == own);
             front.durable().await?;
             Ok(reply::json(200, wire::keys_body(&keys)))
         }
         KeyRoute::Create => {
             let route = ("POST", "/v1/api-keys");
             front
-                .recorded(asked, route, true, move |_, body| {
-                    let (records, minted) = accounts.plan_key(wire::parse_key(body)?)?;
+                .recorded(asked, route, true, move |caller, body| {
+                    let asked = within(caller, wire::parse_key(body)?)?;
+                    let (records, minted) = accounts.plan_key(asked)?;
                     Ok((records, wire::fresh_key_reply(&minted.key, &minted.plaintext)))
                 })
                 .await
@@ -97,17 +104,37 @@ pub(super) async fn keys(
             let path = format!("/v1/api-keys/{id}");
             let shown: String = id.chars().take(64).collect();
             front
-                .recorded(asked, ("DELETE", &path), false, move |_, _| {
-                    let id: KeyId = shown.parse().map_err(|_| {
+                .recorded(asked, ("DELETE", &path), false, move |caller, _| {
+                    let none = || {
                         Fault::new(Code::NotFound, format!("There is no API key {shown}."))
                             .remedy("GET /v1/api-keys lists the keys there are.")
-                    })?;
+                    };
+                    let id: KeyId = shown.parse().map_err(|_| none())?;
                     let (records, key) = accounts.plan_revoke(id)?;
+                    let own = caller.key.profile;
+                    if own.is_some() && key.profile != own {
+                        return Err(none().rule("api_key.profile_scope"));
+                    }
                     Ok((records, wire::revoked_reply(&key)))
                 })
                 .await
         }
     }
+}
+
+/// A key to be made, within what the caller's own key may act on.
+fn within(caller: &Caller, asked: KeyRequest) -> Result<KeyRequest, Fault> {
+    match (caller.key.profile, asked.profile) {
+        (Some(own), Some(other)) if own != other => Err(admission::out_of_scope()),
+        (Some(own), _) => Ok(KeyRequest { profile: Some(own), ..asked }),
+        (None, _) => Ok(asked),
+    }
+}
+
+fn one_profile() -> Fault {
+    Fault::new(Code::NotFound, "This API key is limited to one profile, and makes no other.")
+        .rule("api_key.profile_scope")
+        .remedy("Use a key that spans the organization.")
 }
 
 /// The profile of an id, if this caller may know of it.

@@ -55,17 +55,7 @@ impl Words {
 
     /// The answer to a request that failed as a whole.
     pub fn refuse(&self, fault: &Fault, id: &RequestId) -> Answer {
-        let status = fault.http_status();
-        let mut answer = json(status, (self.envelope)(fault, id, &self.links));
-        if let Some(secs) = fault.retry_after_s {
-            answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(secs));
-        }
-        if matches!(status, 408 | 413) || fault.rule.as_deref() == Some("server.stopping") {
-            // What is left of the body is not read, so nothing can follow on this connection.
-            let close = HeaderValue::from_static("close");
-            answer.headers_mut().insert(header::CONNECTION, close);
-        }
-        answer
+        refusal(fault, (self.envelope)(fault, id, &self.links))
     }
 
     /// Adds the headers that every answer carries. What a browser asks before its request counts
@@ -117,10 +107,31 @@ impl Words {
     }
 }
 
+/// The answer to a request that failed as a whole, with a body that says so.
+pub fn refusal(fault: &Fault, body: Vec<u8>) -> Answer {
+    let status = fault.http_status();
+    let mut answer = json(status, body);
+    if let Some(secs) = fault.retry_after_s {
+        answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(secs));
+    }
+    if matches!(status, 408 | 413) || fault.rule.as_deref() == Some("server.stopping") {
+        // What is left of the body is not read, so nothing can follow on this connection.
+        let close = HeaderValue::from_static("close");
+        answer.headers_mut().insert(header::CONNECTION, close);
+    }
+    answer
+}
+
+/// An answer without a body.
+pub fn empty(status: StatusCode) -> Answer {
+    let mut answer = Response::new(AnswerBody::from(Bytes::new()));
+    *answer.status_mut() = status;
+    answer
+}
+
 /// What a browser is told when it asks what a page may do.
 pub fn browser_preflight() -> Answer {
-    let mut answer = Response::new(AnswerBody::from(Bytes::new()));
-    *answer.status_mut() = StatusCode::NO_CONTENT;
+    let mut answer = empty(StatusCode::NO_CONTENT);
     let headers = answer.headers_mut();
     for (name, value) in [
         (

@@ -45,6 +45,8 @@ pub enum Route<'a> {
     OauthCallback(&'a str),
     /// `/v1/accounts/:id/pinterest`
     Boards(BoardRoute<'a>),
+    /// What Meta asks of whoever has an app there
+    Meta(MetaRoute),
     /// `GET /v1/sandbox/timeline`
     Timeline,
     /// `GET /health`
@@ -156,6 +158,17 @@ pub enum MediaRoute<'a> {
     Remove(&'a str),
 }
 
+/// A request of Meta's, or of a person whom it sends here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MetaRoute {
+    /// `POST /data-deletion/meta`
+    DeleteData,
+    /// `GET /data-deletion/status`
+    DeletionStatus,
+    /// `POST /deauth/meta`
+    Deauthorize,
+}
+
 /// The route of a request. Paths are taken as they are: no trailing slash, no decoding.
 pub fn route<'a>(method: &str, path: &'a str) -> Route<'a> {
     let mut parts = [""; 6];
@@ -198,6 +211,9 @@ pub fn route<'a>(method: &str, path: &'a str) -> Route<'a> {
         (method, ["v1", "webhook-endpoints", rest @ ..]) => hooks(method, rest),
         (method, ["v1", "media", rest @ ..]) => media(method, rest),
         ("GET" | "HEAD", ["media", name]) if !name.is_empty() => Route::MediaFile(name),
+        ("POST", ["data-deletion", "meta"]) => Route::Meta(MetaRoute::DeleteData),
+        ("GET", ["data-deletion", "status"]) => Route::Meta(MetaRoute::DeletionStatus),
+        ("POST", ["deauth", "meta"]) => Route::Meta(MetaRoute::Deauthorize),
         ("GET", ["v1", "events"]) => Route::Events,
         ("GET", ["v1", "platform-versions"]) => Route::PlatformVersions,
         ("GET", ["v1", "sandbox", "timeline"]) => Route::Timeline,
@@ -305,6 +321,9 @@ mod tests {
         check("POST /v1/accounts/a/pinterest/boards", Route::Boards(BoardRoute::Create("a")));
         let set = "PATCH /v1/accounts/a/pinterest/default-board";
         check(set, Route::Boards(BoardRoute::SetDefault("a")));
+        check("POST /data-deletion/meta", Route::Meta(MetaRoute::DeleteData));
+        check("GET /data-deletion/status", Route::Meta(MetaRoute::DeletionStatus));
+        check("POST /deauth/meta", Route::Meta(MetaRoute::Deauthorize));
         check("GET /v1/sandbox/timeline", Route::Timeline);
         check("OPTIONS /v1/posts", Route::Preflight);
         check("POST /v1/posts/validate", Route::ValidatePost);
@@ -380,6 +399,10 @@ mod tests {
             "POST /media/med_1.png",
             "POST /v1/accounts/oauth/x/callback",
             "GET /oauth2/authorize",
+            "GET /data-deletion/meta",
+            "POST /data-deletion/status",
+            "GET /deauth/meta",
+            "POST /data-deletion/facebook",
             "POST /accounts/connect/bluesky",
             "GET /health/",
             "GET /a/b/c/d/e/f/g/h",

@@ -1,4 +1,5 @@
-//! `GET /v1/sandbox/timeline`: what landed in the sandbox, duplicates visible as such.
+//! `GET /v1/sandbox/timeline`: what landed in the sandbox, duplicates visible as such. It is one
+//! log for all profiles, so that a key that is limited to one sees single landings alone.
 
 use serde_json::{Value, json};
 
@@ -23,15 +24,36 @@ pub async fn page(sandbox: Option<&SandboxDoor>, query: Option<&str>) -> Result<
     Ok(reply::json(200, render(&page, after).to_string()))
 }
 
-/// One landing: where its permalink leads.
+/// One landing: where its permalink leads. `may_know` says whether the caller may know of a post.
 ///
 /// # Errors
-/// No such landing; a sandbox that is not there; a log that cannot be read.
-pub async fn landing(sandbox: Option<&SandboxDoor>, n: &str) -> Result<Answer, Fault> {
+/// No such landing, or one of a post that the caller may not know of; a sandbox that is not there;
+/// a log that cannot be read.
+pub async fn landing(
+    sandbox: Option<&SandboxDoor>,
+    n: &str,
+    may_know: impl AsyncFnOnce(&str) -> Result<(), Fault>,
+) -> Result<Answer, Fault> {
     let landings = sandbox.ok_or_else(disabled)?.landings().clone();
     let number: u64 = n.parse().map_err(|_| no_landing())?;
     let found = read_off(move || landings.landing(number)).await?.ok_or_else(no_landing)?;
+    may_know(&found.post).await?;
     Ok(reply::json(200, line(&found).to_string()))
+}
+
+/// What a key that is limited to a profile gets in place of the timeline.
+pub(super) fn of_all_profiles() -> Fault {
+    Fault::new(Code::NotFound, "The timeline is of all profiles, and this API key of one.")
+        .rule("api_key.profile_scope")
+        .remedy(
+            "Use a key that spans the organization, or read single posts: GET /v1/posts/:id, \
+             whose url leads to what landed.",
+        )
+}
+
+/// What it gets in place of another profile's landing.
+pub(super) fn of_another_profile() -> Fault {
+    no_landing().rule("api_key.profile_scope")
 }
 
 async fn read_off<T: Send + 'static>(
@@ -136,6 +158,10 @@ mod tests {
         }
     }
 
+    async fn one(door: &SandboxDoor, n: &str) -> Result<Answer, Fault> {
+        landing(Some(door), n, async |_| Ok(())).await
+    }
+
     async fn body(answer: Result<Answer, Fault>) -> Value {
         let body = answer.expect("an answer").into_body().collect().await.expect("whole");
         serde_json::from_slice(&body.to_bytes()).expect("json")
@@ -169,8 +195,8 @@ mod tests {
         let second = body(page(Some(&door), Some("limit=2&after=2")).await).await;
         assert_eq!(second["data"][0]["postId"], "post_2");
         assert_eq!(second["nextCursor"], Value::Null);
-        assert_eq!(body(landing(Some(&door), "1").await).await["postId"], "post_1");
-        assert_eq!(landing(Some(&door), "4").await.expect_err("none").http_status(), 404);
+        assert_eq!(body(one(&door, "1").await).await["postId"], "post_1");
+        assert_eq!(one(&door, "4").await.expect_err("none").http_status(), 404);
         assert_eq!(page(None, None).await.expect_err("off").http_status(), 404);
     }
 }

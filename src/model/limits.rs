@@ -39,6 +39,13 @@ pub const JSON_DEPTH_MAX: usize = 64;
 /// Connects under way at once: far more than people begin in ten minutes, few enough to look
 /// through at each.
 pub const CONNECTS_PENDING_MAX: usize = 1_000;
+/// Bytes of what Meta sends of a person: a signed request has a few hundred.
+pub const META_CALL_BYTES_MAX: u64 = 16 * 1_024;
+/// Bytes of all such calls in memory at once. Anybody may make them, so they have a share of their
+/// own and take none from the API.
+pub const META_CALLS_BYTES_MAX: u64 = 64 * META_CALL_BYTES_MAX;
+/// Characters of a confirmation that its page repeats.
+pub const META_CODE_CHARS_MAX: usize = 200;
 /// Characters of a webhook endpoint's description.
 pub const WEBHOOK_DESCRIPTION_CHARS_MAX: usize = 500;
 /// Characters of a webhook endpoint's answer that the log keeps.

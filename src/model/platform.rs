@@ -56,6 +56,11 @@ impl Platform {
             Self::Sandbox => "sandbox",
         }
     }
+
+    /// Whether it is one of Meta's, whose apps share an owner and their people.
+    pub const fn is_of_meta(self) -> bool {
+        matches!(self, Self::Facebook | Self::Instagram | Self::Threads)
+    }
 }
 
 impl fmt::Display for Platform {

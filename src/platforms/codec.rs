@@ -1,6 +1,7 @@
 //! The interface between the engine and a platform.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use crate::model::{
@@ -110,8 +111,9 @@ pub enum Prepared {
     Nothing(model::Output),
 }
 
-/// One HTTP request as data.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// One HTTP request as data. It may carry what only the platform is to see, in its query, in a
+/// header or in its body, so `Debug` shows none of these but the headers named in `PLAIN_HEADERS`.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Request {
     /// `GET`, `POST`, `PUT`.
     pub method: &'static str,
@@ -129,8 +131,8 @@ pub struct Request {
     pub fault: Option<SandboxFault>,
 }
 
-/// A request body.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A request body. `Debug` shows how long it is.
+#[derive(Clone, PartialEq, Eq)]
 pub enum Body {
     /// None.
     Empty,
@@ -160,8 +162,9 @@ pub enum SandboxFault {
     CrashAfterAnswer,
 }
 
-/// What came of a request.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What came of a request. It may hold tokens, so `Debug` shows of what was heard the status, the
+/// names of the headers and the length of the body.
+#[derive(Clone, PartialEq, Eq)]
 pub enum Answer {
     /// Certainly nothing reached the platform: DNS, connect, TLS, a local refusal.
     NotSent {
@@ -193,4 +196,131 @@ pub enum Answer {
         /// Whether trying later may help.
         retry_after: Option<Millis>,
     },
+}
+
+/// Headers of a request whose values are shown: they say how to read it, never who sends it.
+const PLAIN_HEADERS: [&str; 3] = ["accept", "content-length", "content-type"];
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = |(name, value): &(&'static str, String)| {
+            let plain = PLAIN_HEADERS.contains(name);
+            (*name, if plain { value.clone() } else { "***".to_owned() })
+        };
+        f.debug_struct("Request")
+            .field("method", &self.method)
+            .field("url", &plain_url(&self.url))
+            .field("headers", &self.headers.iter().map(shown).collect::<Vec<_>>())
+            .field("bearer", &self.bearer)
+            .field("body", &self.body)
+            .field("reach", &self.reach)
+            .field("fault", &self.fault)
+            .finish()
+    }
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("Empty"),
+            Self::Bytes(bytes) => write!(f, "Bytes({} bytes)", bytes.len()),
+            Self::Media(digest) => f.debug_tuple("Media").field(digest).finish(),
+        }
+    }
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotSent { why } => f.debug_struct("NotSent").field("why", why).finish(),
+            Self::MaybeSent { why } => f.debug_struct("MaybeSent").field("why", why).finish(),
+            Self::Heard { status, headers, body, at } => {
+                let names: Vec<&str> = headers.iter().map(|(name, _)| name.as_str()).collect();
+                f.debug_struct("Heard")
+                    .field("status", status)
+                    .field("headers", &names)
+                    .field("bytes", &body.len())
+                    .field("at", at)
+                    .finish()
+            }
+            Self::Snapshot(facts) => f.debug_tuple("Snapshot").field(facts).finish(),
+            Self::SnapshotFailed { fault, retry_after } => f
+                .debug_struct("SnapshotFailed")
+                .field("fault", fault)
+                .field("retry_after", retry_after)
+                .finish(),
+        }
+    }
+}
+
+/// An address without its user, its query and its fragment.
+fn plain_url(url: &str) -> String {
+    let plain = url.split(['?', '#']).next().unwrap_or_default();
+    match plain.split_once("://") {
+        Some((scheme, rest)) => {
+            let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+            let host = host.rsplit('@').next().unwrap_or_default();
+            format!("{scheme}://{host}{path}")
+        }
+        None => plain.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_and_its_answer_are_shown_without_what_they_carry() {
+        let request = Request {
+            method: "POST",
+            url: "https://me:s3cret@host.example/oauth/token?client_secret=s3cret#s3cret".into(),
+            headers: vec![
+                ("accept", "application/json".into()),
+                ("authorization", "Basic s3cret".into()),
+                ("cookie", "session=s3cret".into()),
+            ],
+            bearer: false,
+            body: Body::Bytes(b"client_secret=s3cret".to_vec()),
+            reach: Reach::Public,
+            fault: None,
+        };
+        let answer = Answer::Heard {
+            status: 200,
+            headers: vec![("set-cookie".into(), "s3cret".into())],
+            body: br#"{"access_token":"s3cret"}"#.to_vec(),
+            at: Timestamp::from_millis(0),
+        };
+        let prepared = Prepared::Request(request.clone());
+        let shown = format!("{request:?} {prepared:?} {answer:?} {request:#?} {answer:#?}");
+        assert!(!shown.contains("s3cret"), "{shown}");
+        let told = [
+            "https://host.example/oauth/token\"",
+            "application/json",
+            "(\"authorization\", \"***\")",
+            "Bytes(20 bytes)",
+            "status: 200",
+            "set-cookie",
+            "bytes: 25",
+        ];
+        for part in told {
+            assert!(shown.contains(part), "{shown} should tell {part}");
+        }
+        // The bytes themselves are not written as numbers either.
+        let numbers = format!("{:?}", b"s3cret");
+        assert!(!shown.contains(numbers.trim_matches(['[', ']'])), "{shown}");
+    }
+
+    #[test]
+    fn an_address_is_shown_up_to_its_path() {
+        for (url, shown) in [
+            ("https://h/a/b?token=x", "https://h/a/b"),
+            ("https://h?token=x@y/z", "https://h"),
+            ("https://u:p@h:1/a@b", "https://h:1/a@b"),
+            ("no address?x", "no address"),
+            ("", ""),
+        ] {
+            assert_eq!(plain_url(url), shown);
+        }
+    }
 }

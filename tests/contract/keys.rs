@@ -113,6 +113,43 @@ fn a_key_is_bound_to_its_route_and_its_very_bytes() {
 }
 
 #[test]
+fn a_key_of_one_profile_does_not_meet_those_of_another() {
+    let house = House::open(&[]);
+    let scopes = ["posts:read", "posts:write", "admin"];
+    let profiles = ["first", "second"].map(|name| {
+        let made = house.good("POST /v1/profiles", &json!({ "name": name }));
+        let connect = json!({ "name": name, "profileId": made["id"] });
+        let account = house.good("POST /v1/accounts/connect/sandbox/complete", &connect);
+        let key = house.mint("lmp_live_", &scopes, made["id"].as_str());
+        (key, text(&account, "id").to_owned())
+    });
+    let claim = [("Idempotency-Key", "1")];
+    let ask = |key: &str| house.ask_with(key, "POST /v1/posts", &claim, &to_sandbox("same bytes"));
+    let mut said = Vec::new();
+    for (key, account) in &profiles {
+        let first = ask(key);
+        assert_eq!((first.status, replayed(&first)), (200, false));
+        assert_eq!(text(&first.json()["results"][0], "accountId"), account);
+        said.push(first.body);
+    }
+    // Within its profile a key is as good as its successor, so that one can follow the other.
+    for ((key, _), first) in profiles.iter().zip(&said) {
+        let profile = house.ask_as(key, "GET /v1/profiles", &Value::Null).json();
+        let successor = house.mint("lmp_live_", &scopes, rows(&profile)[0]["id"].as_str());
+        for key in [key, &successor] {
+            let again = ask(key);
+            assert!(replayed(&again) && again.body == *first, "{:?}", again.json());
+        }
+    }
+    assert_eq!(landings(&house.server.data).len(), 2);
+    // Nor does one profile learn that another has used a key, or what for.
+    let other = house.ask_with(&profiles[0].0, "POST /v1/posts", &claim, &to_sandbox("other"));
+    refused(&other, 409, "idempotency_key.body_mismatch", "its own key, other bytes");
+    let unlimited = ask(&house.server.key);
+    refused(&unlimited, 400, "target.account.ambiguous", "a key of no profile has its own claims");
+}
+
+#[test]
 fn a_batch_that_failed_is_kept_and_says_how_to_try_again() {
     let folder = tempfile::tempdir().expect("a folder");
     let publish = folder.path().join("publish");

@@ -6,6 +6,7 @@ mod events;
 mod headers;
 mod hooks;
 mod keys;
+mod meta;
 mod people;
 mod posts;
 #[path = "../support/receiver.rs"]
@@ -13,6 +14,7 @@ mod receiver;
 #[path = "../support/mod.rs"]
 mod support;
 mod trial;
+mod walls;
 
 use std::time::Duration;
 
@@ -76,6 +78,8 @@ impl House {
     }
 }
 
+/// Where a sandbox account is connected.
+const COMPLETE: &str = "POST /v1/accounts/connect/sandbox/complete";
 const DAY: Duration = Duration::from_secs(86_400);
 
 fn to_sandbox(said: &str) -> Value {

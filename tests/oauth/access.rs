@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
 use std::sync::Arc;
 
-use fanfare::accounts::{AccessError, Accounts, ConnectBluesky, RedeemFault, StateFault};
+use fanfare::accounts::{AccessError, Accounts, ConnectBluesky, Place, RedeemFault, StateFault};
 use fanfare::model::{AccountId, Code, Digest, Millis, Platform, ProfileId, Secret};
 use fanfare::platforms::Access;
 use fanfare::platforms::oauth::{Client, Endpoints};
@@ -23,7 +23,8 @@ fn app(client: Client) -> BTreeMap<Platform, Client> {
 
 /// Connects X as `who`, through the provider.
 async fn connect(accounts: &Accounts, provider: &'static Provider, who: &'static str) -> AccountId {
-    let descriptor = accounts.begin_oauth(Platform::Twitter, None, None).await.expect("begun");
+    let descriptor =
+        accounts.begin_oauth(Platform::Twitter, Place::Default, None).await.expect("begun");
     let url = text(&descriptor["authorizationUrl"]);
     let back = tokio::task::spawn_blocking(move || provider.consent(&url, who)).await;
     let back = back.expect("consented");
@@ -155,7 +156,8 @@ async fn a_state_lasts_ten_minutes_and_leaves_nothing_behind() {
         let (from, to) = (Key::OauthState(Digest([0; 32])), Key::OauthState(Digest([255; 32])));
         house.store.scan(&from, &to, Order::Ascending, 10).expect("readable").len()
     };
-    let descriptor = accounts.begin_oauth(Platform::Twitter, None, None).await.expect("begun");
+    let descriptor =
+        accounts.begin_oauth(Platform::Twitter, Place::Default, None).await.expect("begun");
     let state = text(&descriptor["state"]);
     let read = || accounts.read_state(Platform::Twitter, &state);
     house.pass(Millis(599_999));
@@ -163,7 +165,7 @@ async fn a_state_lasts_ten_minutes_and_leaves_nothing_behind() {
     house.pass(Millis(1));
     assert_eq!(read(), Err(StateFault::Expired));
     assert_eq!(pending(), 1);
-    accounts.begin_oauth(Platform::Twitter, None, None).await.expect("begun");
+    accounts.begin_oauth(Platform::Twitter, Place::Default, None).await.expect("begun");
     assert_eq!(pending(), 1, "the one that is over was forgotten");
     house.pass(Millis(600_000));
     connect(&accounts, provider, "edda").await;
@@ -194,7 +196,9 @@ async fn connects_that_meet_make_one_account_and_one_profile() {
     for round in 0..ROUNDS {
         let connected = at_once(|| {
             let accounts = Arc::clone(&accounts);
-            Box::pin(async move { accounts.connect_sandbox(format!("n{round}"), None).await })
+            Box::pin(
+                async move { accounts.connect_sandbox(format!("n{round}"), Place::Default).await },
+            )
         });
         let connected = connected.await.into_iter();
         let created = connected.filter(|one| one.as_ref().expect("connected").created).count();
@@ -230,7 +234,8 @@ async fn one_of_those_who_bring_a_state_at_once_redeems_it() {
     let client = Client { id: "me".to_owned(), secret: Secret::new("s"), endpoints };
     let accounts = house.accounts(app(client));
     for round in 0..ROUNDS {
-        let begun = accounts.begin_oauth(Platform::Twitter, None, None).await.expect("begun");
+        let begun =
+            accounts.begin_oauth(Platform::Twitter, Place::Default, None).await.expect("begun");
         let state = accounts.read_state(Platform::Twitter, &text(&begun["state"])).expect("good");
         let redeemed = at_once(|| {
             let (accounts, state) = (Arc::clone(&accounts), state.clone());
@@ -253,7 +258,7 @@ async fn a_host_is_an_address_and_nothing_else() {
             identifier: "me.test".to_owned(),
             app_password: Secret::new("abcd-efgh-ijkl-mnop"),
             pds_url: Some(url.to_owned()),
-            profile: None,
+            place: Place::Default,
         };
         let fault = accounts.connect_bluesky(input).await.expect_err("nothing is there");
         fault.rule.expect("a rule")

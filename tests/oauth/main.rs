@@ -303,6 +303,56 @@ fn a_client_completes_with_the_right_proof_and_once() {
 }
 
 #[test]
+fn a_limited_key_does_not_renew_what_another_profile_has() {
+    let Some(rig) = Rig::new(&[]) else { return };
+    let base = &rig.server.base;
+    let ask = |key: &str, path: &str, body: &Value| {
+        send(base, Some(key), "POST", path, &[], body.to_string().as_bytes()).expect("heard")
+    };
+    let owner = rig.server.key.clone();
+    let made = |path: &str, body: Value| {
+        let answer = ask(&owner, path, &body);
+        assert_eq!(answer.status, 201, "{}", answer.json());
+        answer.json()
+    };
+    let profile = text(&made("/v1/profiles", json!({ "name": "theirs" }))["id"]);
+    let key = json!({ "name": "k", "scopes": ["admin"], "profileId": profile });
+    let limited = text(&made("/v1/api-keys", key)["key"]);
+    let (_, path) = rig.consented("twitter", "ida", &json!({}));
+    assert_eq!(rig.come_back(&path).status, 200);
+    let before = rig.accounts("twitter");
+    // Whoever begins with a limited key is limited when they come back without any.
+    let begun = |who: &str| {
+        let begun = ask(&limited, "/v1/accounts/connect/twitter", &json!({})).json();
+        let url = rig.provider.consent(&text(&begun["descriptor"]["authorizationUrl"]), who);
+        let path = url.strip_prefix(base).expect("back to the server").to_owned();
+        (begun["descriptor"].clone(), path)
+    };
+    let (_, path) = begun("ida");
+    let page = rig.come_back(&path);
+    let said = String::from_utf8_lossy(&page.body).into_owned();
+    assert_eq!(page.status, 400, "{said}");
+    assert!(said.contains("may not act on"), "{said}");
+    let complete = "/v1/accounts/connect/twitter/complete";
+    let (descriptor, path) = begun("ida");
+    let answer = ask(&limited, complete, &brought_back(&descriptor, &path));
+    let error = &answer.json()["error"];
+    let said = (answer.status, error["rule"].as_str());
+    assert_eq!(said, (404, Some("api_key.profile_scope")), "{error}");
+    let theirs = text(&before[0]["profileId"]);
+    for known in [text(&before[0]["id"]), text(&before[0]["displayName"]), theirs] {
+        assert!(!error.to_string().contains(&known), "{error}");
+    }
+    assert_eq!(rig.accounts("twitter"), before, "nothing of it has changed");
+    // An account that nobody has goes to the key's own profile, on either way.
+    let (_, path) = begun("joe");
+    assert_eq!(rig.come_back(&path).status, 200);
+    let (descriptor, path) = begun("joe");
+    let renewed = ask(&limited, complete, &brought_back(&descriptor, &path));
+    assert_eq!((renewed.status, &renewed.json()["profileId"]), (200, &json!(profile)));
+}
+
+#[test]
 fn what_is_not_set_up_says_what_is_missing() {
     let folder = tempfile::tempdir().expect("a folder");
     let server = start(&folder.path().join("data"), &["oauth.twitter.client_id=only"]);

@@ -89,7 +89,8 @@ fn every_answer_is_as_described() {
     let scratch = tempfile::tempdir().expect("a folder");
     let pinterest = Pinterest::open(&["Charts"]);
     let mut settings = pinterest.settings();
-    settings.extend(["rate_limit.points=0", "engine.sync_wait_ms=1000"].map(str::to_owned));
+    let own = ["rate_limit.points=0", "engine.sync_wait_ms=1000", "oauth.facebook.client_secret=s"];
+    settings.extend(own.map(str::to_owned));
     let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
     let server = start(&scratch.path().join("data"), &settings);
     let account = server.get("/v1/accounts").json()["data"][0]["id"].clone();

@@ -97,6 +97,43 @@ fn in_a_moment() -> String {
 }
 
 #[test]
+fn a_limited_key_does_not_renew_what_another_profile_has() {
+    let Some(rig) = Rig::new(None) else { return };
+    let Rig { host, server, .. } = &rig;
+    let made = |path: &str, body: Value| {
+        let answer = server.send("POST", path, &[], body.to_string().as_bytes());
+        assert_eq!(answer.status, 201, "{}", answer.json());
+        answer.json()
+    };
+    let profile = text(&made("/v1/profiles", json!({ "name": "theirs" }))["id"]);
+    let key = json!({ "name": "k", "scopes": ["admin"], "profileId": profile });
+    let limited = text(&made("/v1/api-keys", key)["key"]);
+    let connect = |login: &Login| {
+        let body = json!({
+            "identifier": login.handle,
+            "appPassword": login.app_password,
+            "pdsUrl": host.base,
+        });
+        let body = body.to_string();
+        let sent =
+            support::send(&server.base, Some(&limited), "POST", COMPLETE, &[], body.as_bytes());
+        sent.expect("heard")
+    };
+    let before = server.get("/v1/accounts").json();
+    let refused = connect(&host.ada);
+    let error = &refused.json()["error"];
+    let said = (refused.status, error["rule"].as_str());
+    assert_eq!(said, (404, Some("api_key.profile_scope")), "{error}");
+    assert!(!error.to_string().contains(&rig.account), "{error}");
+    assert_eq!(server.get("/v1/accounts").json(), before, "nothing of it has changed");
+    // The password of the account goes on publishing where it is.
+    rig.publish(&rig.body("still here", json!({})));
+    let own = connect(&host.grace);
+    assert_eq!((own.status, &own.json()["profileId"]), (201, &json!(profile)));
+    assert_eq!(connect(&host.grace).status, 200);
+}
+
+#[test]
 fn an_account_is_connected_renewed_and_its_secrets_are_sealed() {
     let Some(rig) = Rig::new(None) else { return };
     let Rig { host, server, .. } = &rig;

@@ -8,10 +8,11 @@ use serde_json::{Value, json};
 use super::super::access::{Accounts, SESSION_TIMEOUT, unreadable};
 use super::super::connect::{AccountDraft, Connected, busy};
 use super::super::credential::{Credential, OauthCredential};
+use super::super::place::Place;
 use super::state::{State, StateFault};
 use crate::engine::WriteError;
 use crate::model::{
-    CONNECTS_PENDING_MAX, Code, Digest, Fault, Millis, Platform, ProfileId, Secret, Timestamp,
+    CONNECTS_PENDING_MAX, Code, Digest, Fault, Millis, Platform, Secret, Timestamp,
 };
 use crate::platforms::oauth::{self, Client, Grant, OauthFault, Offer, Provider};
 use crate::store::{Key, OauthStateRecord, Order, Record, Write};
@@ -32,8 +33,8 @@ pub struct CompleteOauth {
     pub redirect_uri: String,
     /// The code verifier, where the platform takes a proof.
     pub code_verifier: Option<Secret>,
-    /// The profile to put a new account in, if not the one named at the beginning.
-    pub profile: Option<ProfileId>,
+    /// Where it goes, if not where was named at the beginning.
+    pub place: Place,
 }
 
 /// Why a person who came back is not connected.
@@ -103,18 +104,17 @@ impl Accounts {
     pub async fn begin_oauth(
         &self,
         platform: Platform,
-        profile: Option<ProfileId>,
+        place: Place,
         return_to: Option<String>,
     ) -> Result<Value, Fault> {
         let (provider, client) = self.client(platform)?;
-        if let Some(profile) = profile {
+        if let Some(profile) = place.profile() {
             self.get_profile(profile)?;
         }
         let now = (self.options.now)();
         let expires_at = now.plus(STATE_LIFETIME);
         let verifier = provider.pkce.map(|_| Secret::new(URL_SAFE_NO_PAD.encode(self.random())));
-        let state =
-            State { platform, profile, expires_at, nonce: Digest(self.random()), return_to };
+        let state = State { platform, place, expires_at, nonce: Digest(self.random()), return_to };
         self.remember(&state, verifier.as_ref(), now).await?;
         let text = state.sign(&self.state_key());
         let redirect_uri = self.redirect_uri(platform);
@@ -188,7 +188,7 @@ impl Accounts {
         let redirect_uri = self.redirect_uri(state.platform);
         let code_verifier = verifier.as_ref();
         let grant = Grant { code, redirect_uri: &redirect_uri, code_verifier };
-        let connected = self.connect_oauth(state.platform, &grant, state.profile).await;
+        let connected = self.connect_oauth(state.platform, &grant, state.place).await;
         connected.map_err(RedeemFault::Fault)
     }
 
@@ -218,7 +218,7 @@ impl Accounts {
             redirect_uri: &input.redirect_uri,
             code_verifier: input.code_verifier.as_ref(),
         };
-        self.connect_oauth(platform, &grant, input.profile.or(state.profile)).await
+        self.connect_oauth(platform, &grant, input.place.or(state.place)).await
     }
 
     /// Uses the state up, for one caller alone, and gives the code verifier that was kept for it.
@@ -245,7 +245,7 @@ impl Accounts {
         &self,
         platform: Platform,
         grant: &Grant<'_>,
-        profile: Option<ProfileId>,
+        place: Place,
     ) -> Result<Connected, Fault> {
         let (provider, client) = self.client(platform)?;
         let upstream = &self.options.upstream;
@@ -273,7 +273,7 @@ impl Accounts {
             token_expires_at: Some(tokens.expires_at),
         };
         let credential = Credential::Oauth(OauthCredential::new(tokens, None));
-        self.upsert(draft, profile, Some(&credential.to_text())).await
+        self.upsert(draft, place, Some(&credential.to_text())).await
     }
 
     fn state_key(&self) -> hmac::Key {

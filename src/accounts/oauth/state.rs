@@ -5,15 +5,16 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::hmac;
 use serde_json::{Value, json};
 
-use crate::model::{Digest, ORGANIZATION, Platform, ProfileId, Timestamp};
+use super::super::place::Place;
+use crate::model::{Digest, ORGANIZATION, Platform, Timestamp};
 
 /// What goes with a person to a platform and comes back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct State {
     /// The platform.
     pub platform: Platform,
-    /// The profile to put a new account in; `None` for the default one.
-    pub profile: Option<ProfileId>,
+    /// Where the account goes. Whoever began with a limited key comes back without one.
+    pub place: Place,
     /// Until when it may be redeemed.
     pub expires_at: Timestamp,
     /// Names the one connect it belongs to.
@@ -66,7 +67,8 @@ impl State {
     pub(super) fn sign(&self, key: &hmac::Key) -> String {
         let payload = json!({
             "organizationId": ORGANIZATION,
-            "profileId": self.profile.map(|id| id.to_string()),
+            "profileId": self.place.profile().map(|id| id.to_string()),
+            "profileOnly": matches!(self.place, Place::Only(_)),
             "platform": self.platform.as_str(),
             "exp": self.expires_at.as_millis(),
             "nonce": self.nonce.to_string(),
@@ -103,13 +105,14 @@ impl State {
     fn parse(payload: &str) -> Option<Self> {
         let bytes = URL_SAFE_NO_PAD.decode(payload).ok()?;
         let value: Value = serde_json::from_slice(&bytes).ok()?;
-        let profile = match &value["profileId"] {
-            Value::Null => None,
-            named => Some(named.as_str()?.parse().ok()?),
+        let place = match (&value["profileId"], value["profileOnly"].as_bool()) {
+            (Value::Null, _) => Place::Default,
+            (named, Some(true)) => Place::Only(named.as_str()?.parse().ok()?),
+            (named, _) => Place::Profile(named.as_str()?.parse().ok()?),
         };
         Some(Self {
             platform: value["platform"].as_str()?.parse().ok()?,
-            profile,
+            place,
             expires_at: Timestamp::from_millis(value["exp"].as_i64()?),
             nonce: value["nonce"].as_str()?.parse().ok()?,
             return_to: value["returnTo"].as_str().map(str::to_owned),
@@ -120,6 +123,7 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::ProfileId;
 
     fn key(byte: u8) -> hmac::Key {
         hmac::Key::new(hmac::HMAC_SHA256, &[byte; 32])
@@ -132,7 +136,7 @@ mod tests {
     fn state() -> State {
         State {
             platform: Platform::Twitter,
-            profile: Some(ProfileId::from_raw(7)),
+            place: Place::Only(ProfileId::from_raw(7)),
             expires_at: at(600_000),
             nonce: Digest([3; 32]),
             return_to: Some("https://app.example/x?y=z".to_owned()),
@@ -146,7 +150,9 @@ mod tests {
 
     #[test]
     fn it_comes_back_as_it_went() {
-        for state in [state(), State { profile: None, return_to: None, ..state() }] {
+        let places = [Place::Default, Place::Profile(ProfileId::from_raw(8))];
+        let others = places.map(|place| State { place, return_to: None, ..state() });
+        for state in others.into_iter().chain([state()]) {
             let text = state.sign(&key(1));
             let unreserved = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
             assert!(text.chars().all(unreserved), "{text}");

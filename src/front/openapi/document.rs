@@ -12,7 +12,7 @@ const SCHEMAS: &str = include_str!("document/schemas.json");
 const SHARED: &str = include_str!("document/parts.json");
 const WEBHOOKS: &str = include_str!("document/webhooks.json");
 /// The paths, a file for each area.
-const PATHS: [&str; 16] = [
+const PATHS: [&str; 17] = [
     include_str!("document/paths/posts.json"),
     include_str!("document/paths/posts_validate.json"),
     include_str!("document/paths/posts_retry.json"),
@@ -26,6 +26,7 @@ const PATHS: [&str; 16] = [
     include_str!("document/paths/events.json"),
     include_str!("document/paths/platform_versions.json"),
     include_str!("document/paths/sandbox.json"),
+    include_str!("document/paths/meta.json"),
     include_str!("document/paths/server.json"),
     include_str!("document/paths/probes.json"),
     include_str!("document/paths/mcp.json"),

@@ -230,8 +230,9 @@ pub(super) const RULES: &[Rule] = &[
     Rule::new(
         "api_key.profile_scope",
         ABSENT,
-        "The API key is limited to another profile.",
-        "Use a key that may act on that profile.",
+        "The API key is limited to one profile, and this is, or would be, of another: what the \
+         request names, or the account that it connects, which is connected there already.",
+        "Use a key that may act on that profile, or one that spans the organization.",
     ),
     Rule::new(
         "api_key.environment_scope",

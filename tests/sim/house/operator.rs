@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use fanfare::accounts::ConnectBluesky;
+use fanfare::accounts::{ConnectBluesky, Place};
 use fanfare::engine::{Asking, Change};
 use fanfare::model::{
     Cursor, EndpointId, KeyPrefix, Millis, NoticeId, RequestId, Ruling, Scope, Secret, Timestamp,
@@ -62,13 +62,13 @@ async fn grow_old(world: &Arc<World>) -> Result<(), Finding> {
 async fn set_up(world: &Arc<World>, rooms: &Arc<Rooms>) -> Result<(), Finding> {
     let broken = |what: &dyn std::fmt::Debug| Finding::new("sets_up", format!("{what:?}"));
     for name in ["one", "two"] {
-        let made = rooms.accounts.connect_sandbox(name.to_owned(), None).await;
+        let made = rooms.accounts.connect_sandbox(name.to_owned(), Place::Default).await;
         let sandbox = made.map_err(|fault| broken(&fault))?;
         let asked = ConnectBluesky {
             identifier: format!("{name}.test"),
             app_password: Secret::new("abcd-efgh-ijkl-mnop"),
             pds_url: Some(PDS.to_owned()),
-            profile: None,
+            place: Place::Default,
         };
         let made = rooms.accounts.connect_bluesky(asked).await;
         let bluesky = made.map_err(|fault| broken(&fault))?;

@@ -1,52 +1,20 @@
-//! Every world, where the worlds are small: all orders of all events for one and two targets, over
-//! the real transition function, with platforms where landing, hearing and silence are events of
-//! their own. A state is looked at once, so the search ends when there is none that is new.
-//!
-//! What is walked: sending, landing (also late, also after the process died), each kind of answer,
-//! silence until the deadline, reading back, death of the process between any two of these, an
-//! operator's ruling, a client's cancel and its retry. Time moves when a timer rings.
+//! One moment of one world, and every moment that can come next.
 
-use std::collections::{HashSet, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use fanfare::machine::{self, Draft, DraftTarget, Tidings};
 use fanfare::model::{
-    AccountId, Batch, BatchId, CancelReason, Code, Content, ContentIx, Cursor, Digest, Errand,
-    Event, Fault, FirstComment, JournalEntry, KeyId, Millis, Outcome, Output, Platform, PostId,
-    ProfileId, Receipt, RequestId, Ruling, SendOutcome, Stamp, TargetIx, Timestamp, Verdict,
+    AccountId, Batch, BatchId, CancelReason, Content, ContentIx, Cursor, Digest, Errand, Event,
+    FirstComment, JournalEntry, KeyId, Millis, Outcome, Platform, PostId, ProfileId, RequestId,
+    Ruling, SendOutcome, Stamp, TargetIx, Timestamp,
 };
-use fanfare::workflow::{Backoff, Catalog, Definition, Doubt, Each, OnFail, Step, Visible, When};
 
-const T0: Timestamp = Timestamp::from_millis(1_800_000_000_000);
-/// Every wait is a multiple of it, so that few moments differ in time alone.
-const TICK: Millis = Millis(1_000);
-/// No request lands later than this after it was sent: below the grace.
-const LANDS_WITHIN: Millis = Millis(2_000);
-const GRACE: Millis = Millis(3_000);
-
-/// What makes a retry safe.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Class {
-    Keyed,
-    Readable,
-    Blind,
-}
-
-/// The rules of one kind of world.
-struct Rules {
-    class: Class,
-    catalog: Catalog,
-    crashes: u8,
-    deeds: u8,
-    comment: bool,
-    /// Whether the ways not to be sent are told apart: a rate limit, a refused credential.
-    rich: bool,
-}
+use crate::rules::{Class, LANDS_WITHIN, Rules, T0, TICK, answers};
 
 /// A request on its way.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Flight {
+pub struct Flight {
     step: u16,
     sent: Timestamp,
     /// It certainly takes no effect any more, or has taken it.
@@ -55,72 +23,306 @@ struct Flight {
 
 /// One moment of one world.
 #[derive(Clone)]
-struct World {
-    batch: Batch,
-    now: Timestamp,
-    epoch: u64,
-    seq: u64,
+pub struct World {
+    pub batch: Batch,
+    pub now: Timestamp,
+    pub epoch: u64,
+    pub seq: u64,
     /// By target: what is on its way, and what landed of each step.
-    flights: Vec<Vec<Flight>>,
-    landed: Vec<[u8; 2]>,
-    told: Vec<u8>,
-    ends: Vec<u8>,
-    crashes: u8,
-    deeds: u8,
-    story: Option<Arc<Story>>,
+    pub flights: Vec<Vec<Flight>>,
+    pub landed: Vec<[u8; 2]>,
+    pub told: Vec<u8>,
+    pub ends: Vec<u8>,
+    pub crashes: u8,
+    pub deeds: u8,
+    pub story: Option<Arc<Story>>,
 }
 
 /// How a world came about, newest first.
-struct Story {
+pub struct Story {
     before: Option<Arc<Story>>,
     what: String,
     entry: Option<JournalEntry>,
 }
 
-fn definition(on_doubt: Doubt, attempts_max: u32, give_up_after: Millis) -> Definition {
-    let step = |name: &str, visible, when, on_fail| Step {
-        name: name.into(),
-        each: Each::Once,
-        when,
-        visible,
-        timeout: TICK,
-        attempts_max,
-        backoff: Backoff { first: TICK, max: TICK, jitter_percent: 0 },
-        on_doubt,
-        on_fail,
-    };
-    Definition {
-        name: "small".into(),
-        platform: Platform::Sandbox,
-        digest: Digest([7; 32]),
-        give_up_after,
-        account_slots: 2,
-        steps: vec![
-            step("publish", Visible::Post, When::Always, OnFail::Fail),
-            step("comment", Visible::Comment, When::FirstComment, OnFail::Warn),
-        ],
+impl World {
+    /// Applies what the engine would; the world must allow it.
+    pub fn move_on(&mut self, rules: &Rules, batch: Option<&Batch>, event: Event) {
+        self.seq += 1;
+        let stamp = Stamp { seq: self.seq, at: self.now, entropy: 0, epoch: self.epoch };
+        let moved = machine::transition(batch, &stamp, &event, &rules.catalog);
+        let (next, effects) = match moved {
+            Ok(moved) => moved,
+            Err(refusal) => panic!("{refusal}: {event:?} in\n{}", self.tell()),
+        };
+        for (ix, tidings) in &effects.tidings {
+            let end = matches!(
+                tidings,
+                Tidings::Published | Tidings::Rejected | Tidings::Failed | Tidings::Canceled
+            );
+            self.told[usize::from(ix.0)] += u8::from(end);
+        }
+        let n = next.entries - 1;
+        let shown = match &event {
+            Event::Accepted(_) => "Accepted".to_owned(),
+            other => format!("{other:?}"),
+        };
+        let event = match event {
+            Event::Accepted(first) => {
+                Event::Accepted(Box::new(Batch { contents: Default::default(), ..*first }))
+            }
+            other => other,
+        };
+        let entry = JournalEntry { batch: next.id, n, stamp, event };
+        self.note(shown, Some(entry));
+        self.batch = next;
+    }
+
+    pub fn apply(&self, rules: &Rules, event: Event) -> Self {
+        let mut next = self.clone();
+        next.move_on(rules, Some(&self.batch), event);
+        next
+    }
+
+    pub fn note(&mut self, what: String, entry: Option<JournalEntry>) {
+        let what = format!("{} {what}", self.now.since(T0));
+        self.story = Some(Arc::new(Story { before: self.story.take(), what, entry }));
+    }
+
+    pub fn told(&self) -> Vec<Arc<Story>> {
+        let mut all: Vec<Arc<Story>> =
+            std::iter::successors(self.story.clone(), |it| it.before.clone()).collect();
+        all.reverse();
+        all
+    }
+
+    pub fn tell(&self) -> String {
+        self.told().iter().map(|it| format!("{}\n", it.what)).collect()
+    }
+
+    pub fn can_land(&self, flight: &Flight) -> bool {
+        !flight.over && self.now <= flight.sent.plus(LANDS_WITHIN)
+    }
+
+    /// Everything that can happen next.
+    pub fn nexts(&self, rules: &Rules) -> Vec<Self> {
+        let mut nexts = Vec::new();
+        for n in 0..self.batch.targets.len() {
+            let ix = TargetIx(u8::try_from(n).expect("few"));
+            self.landings(rules, n, &mut nexts);
+            self.steps(rules, ix, &mut nexts);
+            if self.deeds > 0 {
+                self.deeds(rules, ix, &mut nexts);
+            }
+        }
+        if self.crashes > 0 {
+            nexts.push(self.crashed(rules));
+        }
+        nexts
+    }
+
+    pub fn landings(&self, rules: &Rules, n: usize, nexts: &mut Vec<Self>) {
+        for (place, flight) in self.flights[n].iter().enumerate() {
+            if self.can_land(flight) {
+                let mut next = self.clone();
+                next.flights[n][place].over = true;
+                let there = &mut next.landed[n][usize::from(flight.step)];
+                // A key of ours makes of two one.
+                if rules.class != Class::Keyed || *there == 0 {
+                    *there += 1;
+                }
+                next.note(format!("step {} of {n} lands", flight.step), None);
+                nexts.push(next);
+            }
+        }
+    }
+
+    pub fn steps(&self, rules: &Rules, ix: TargetIx, nexts: &mut Vec<Self>) {
+        let target = self.batch.target(ix).expect("it is there");
+        match &target.cursor {
+            Cursor::Ready { .. } => {
+                let mut next = self.apply(rules, Event::Begun { ix });
+                if let Cursor::Running(attempt) = next.batch.target(ix).expect("there").cursor
+                    && attempt.errand == Errand::Send
+                {
+                    let flight = Flight { step: attempt.step.step, sent: next.now, over: false };
+                    next.flights[usize::from(ix.0)].push(flight);
+                }
+                nexts.push(next);
+            }
+            Cursor::Running(attempt) => {
+                let n = usize::from(ix.0);
+                let step = usize::from(attempt.step.step);
+                let there = self.landed[n][step] > 0;
+                for (verdict, ends_flight) in
+                    answers(rules, attempt.errand, there, self.flew(n, step))
+                {
+                    let (number, epoch) = (attempt.number, attempt.epoch);
+                    let answered = Event::Answered { ix, number, epoch, verdict, exchange: None };
+                    let mut next = self.apply(rules, answered);
+                    if ends_flight && let Some(flight) = next.flights[n].last_mut() {
+                        flight.over = true;
+                    }
+                    nexts.push(next);
+                }
+                self.wake(rules, ix, attempt.deadline, nexts);
+            }
+            Cursor::Queued { due: until }
+            | Cursor::Waiting { until, .. }
+            | Cursor::Doubtful { until, .. } => self.wake(rules, ix, *until, nexts),
+            Cursor::Held { .. } => self.ruled(rules, ix, nexts),
+            Cursor::Ended(_) => {}
+        }
+    }
+
+    /// Whether the last request of a step took effect.
+    pub fn flew(&self, n: usize, step: usize) -> bool {
+        let last = self.flights[n].iter().rfind(|flight| usize::from(flight.step) == step);
+        last.is_some_and(|flight| flight.over)
+    }
+
+    pub fn wake(&self, rules: &Rules, ix: TargetIx, at: Timestamp, nexts: &mut Vec<Self>) {
+        let mut later = self.clone();
+        later.now = later.now.max(at);
+        nexts.push(later.apply(rules, Event::Woke { ix }));
+    }
+
+    /// An operator looks once nothing can land any more, and says what is there.
+    pub fn ruled(&self, rules: &Rules, ix: TargetIx, nexts: &mut Vec<Self>) {
+        let n = usize::from(ix.0);
+        let mut later = self.clone();
+        let last = later.flights[n].iter().map(|it| it.sent.plus(LANDS_WITHIN)).max();
+        if later.flights[n].iter().any(|flight| later.can_land(flight)) {
+            later.now = later.now.max(last.expect("one").plus(TICK));
+        }
+        let there = later.landed[n][0] > 0;
+        let ruling = if there { Ruling::Published { uri: None } } else { Ruling::Failed };
+        later.ends[n] += u8::from(there);
+        nexts.push(later.apply(rules, Event::Ruled { ix, ruling }));
+    }
+
+    pub fn deeds(&self, rules: &Rules, ix: TargetIx, nexts: &mut Vec<Self>) {
+        let target = self.batch.target(ix).expect("it is there");
+        let n = usize::from(ix.0);
+        let soon = self.now.plus(TICK);
+        let event = match &target.cursor {
+            Cursor::Ended(Outcome::Failed(fault) | Outcome::Rejected(fault))
+                if fault.outcome != Some(SendOutcome::Unknown) =>
+            {
+                Event::Retried { ix, due: soon, request: None, force: false }
+            }
+            Cursor::Ended(Outcome::Canceled) => {
+                Event::Retried { ix, due: soon, request: None, force: false }
+            }
+            _ if machine::may_cancel(target, CancelReason::Requested) => {
+                Event::Canceled { ix, reason: CancelReason::Requested }
+            }
+            _ => return,
+        };
+        let again = matches!(event, Event::Retried { .. });
+        let mut before = self.clone();
+        before.deeds -= 1;
+        before.ends[n] += u8::from(again);
+        nexts.push(before.apply(rules, event));
+    }
+
+    /// The process dies and another takes over what was under way.
+    pub fn crashed(&self, rules: &Rules) -> Self {
+        let mut next = self.clone();
+        next.crashes -= 1;
+        next.epoch += 1;
+        next.note("dies".to_owned(), None);
+        for n in 0..next.batch.targets.len() {
+            if matches!(next.batch.targets[n].cursor, Cursor::Running(_)) {
+                let ix = TargetIx(u8::try_from(n).expect("few"));
+                next = next.apply(rules, Event::Recovered { ix });
+            }
+        }
+        next
+    }
+
+    /// What tells this moment from others: neither how it came about nor when it was.
+    pub fn print(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        let ago = |at: Timestamp| at.as_millis() - self.now.as_millis();
+        for target in &self.batch.targets {
+            let at = match &target.cursor {
+                Cursor::Queued { due } => (0, None, None, ago(*due)),
+                Cursor::Ready { step, errand, .. } => (1, Some(*step), Some(*errand), 0),
+                Cursor::Running(it) => (2, Some(it.step), Some(it.errand), ago(it.deadline)),
+                Cursor::Waiting { step, until, .. } => (3, Some(*step), None, ago(*until)),
+                Cursor::Doubtful { step, until, .. } => (4, Some(*step), None, ago(*until)),
+                Cursor::Held { step, .. } => (5, Some(*step), None, 0),
+                Cursor::Ended(_) => (6, None, None, 0),
+            };
+            at.hash(&mut hasher);
+            if let Cursor::Waiting { why, .. } = &target.cursor {
+                format!("{why:?}").hash(&mut hasher);
+            }
+            if let Cursor::Ended(Outcome::Failed(fault) | Outcome::Rejected(fault)) = &target.cursor
+            {
+                format!("{:?} {:?}", fault.code, fault.outcome).hash(&mut hasher);
+            }
+            matches!(target.cursor, Cursor::Ended(Outcome::Published)).hash(&mut hasher);
+            matches!(target.cursor, Cursor::Ended(Outcome::Canceled)).hash(&mut hasher);
+            let counts = [target.step_attempts, target.step_spent, target.step_reauths];
+            (counts, target.absences, target.doubt_since.map(ago)).hash(&mut hasher);
+            (target.receipt.is_some(), target.comment.is_some()).hash(&mut hasher);
+            (target.started_at.map(ago), target.due.map(ago)).hash(&mut hasher);
+            (target.warnings.len(), target.last_fault.is_some()).hash(&mut hasher);
+        }
+        for flights in &self.flights {
+            let coming = flights.iter().filter(|flight| self.can_land(flight));
+            let coming: Vec<_> = coming.map(|flight| (flight.step, ago(flight.sent))).collect();
+            (coming, flights.last().is_some_and(|flight| flight.over)).hash(&mut hasher);
+        }
+        (&self.landed, &self.told, &self.ends, self.crashes, self.deeds).hash(&mut hasher);
+        hasher.finish()
+    }
+
+    /// What must be true at every moment.
+    pub fn broken(&self) -> Option<String> {
+        let twice = self.landed.iter().flatten().any(|count| *count > 1);
+        twice.then(|| "no_duplicate_landing".to_owned())
+    }
+
+    /// What must be true when nothing happens any more.
+    pub fn broken_at_rest(&self, rules: &Rules) -> Option<String> {
+        for (n, target) in self.batch.targets.iter().enumerate() {
+            let posts = self.landed[n][0];
+            let told = match &target.cursor {
+                Cursor::Ended(Outcome::Published) => posts == 1,
+                Cursor::Ended(Outcome::Failed(fault) | Outcome::Rejected(fault)) => {
+                    posts == 0 || fault.outcome == Some(SendOutcome::Unknown)
+                }
+                Cursor::Ended(Outcome::Canceled) => posts == 0,
+                // An operator is asked, and has not answered yet.
+                Cursor::Held { .. } => true,
+                other => return Some(format!("every_batch_settles: {other:?}")),
+            };
+            if !told {
+                return Some(format!("told_as_it_is: {posts} posts, {:?}", target.cursor));
+            }
+            if self.told[n] != self.ends[n] {
+                return Some(format!(
+                    "each_end_is_told_once: {} of {}",
+                    self.told[n], self.ends[n]
+                ));
+            }
+        }
+        let entries: Vec<JournalEntry> =
+            self.told().iter().filter_map(|it| it.entry.clone()).collect();
+        match machine::replay(&entries, &self.batch.contents, &rules.catalog) {
+            Ok((batch, _)) if batch == self.batch => None,
+            Ok(_) => Some("replay_equals_head".to_owned()),
+            Err(problem) => Some(format!("replay_equals_head: {problem}")),
+        }
     }
 }
 
 impl Rules {
-    fn new(class: Class, on_doubt: Doubt, attempts_max: u32, ticks: u64) -> Self {
-        let mut catalog = Catalog::default();
-        let give_up_after = Millis(TICK.0 * ticks);
-        catalog.add_current(definition(on_doubt, attempts_max, give_up_after));
-        Self { class, catalog, crashes: 1, deeds: 1, comment: false, rich: false }
-    }
-
-    fn honest(class: Class, attempts_max: u32, ticks: u64) -> Self {
-        let probe = Doubt::Probe { grace: GRACE, looks: 2, pause: TICK };
-        let on_doubt = match class {
-            Class::Keyed => Doubt::Repeat,
-            Class::Readable => probe,
-            Class::Blind => Doubt::Hold,
-        };
-        Self::new(class, on_doubt, attempts_max, ticks)
-    }
-
-    fn start(&self, targets: u8) -> World {
+    /// The first moment: a batch of so many targets was accepted.
+    pub fn start(&self, targets: u8) -> World {
         let comment = self.comment.then(|| FirstComment { text: "and".into() });
         let contents = (0..targets).map(|n| Content {
             text: format!("post {n}"),
@@ -165,402 +367,5 @@ impl Rules {
         };
         world.move_on(self, None, Event::Accepted(Box::new(first)));
         world
-    }
-}
-
-impl World {
-    /// Applies what the engine would; the world must allow it.
-    fn move_on(&mut self, rules: &Rules, batch: Option<&Batch>, event: Event) {
-        self.seq += 1;
-        let stamp = Stamp { seq: self.seq, at: self.now, entropy: 0, epoch: self.epoch };
-        let moved = machine::transition(batch, &stamp, &event, &rules.catalog);
-        let (next, effects) = match moved {
-            Ok(moved) => moved,
-            Err(refusal) => panic!("{refusal}: {event:?} in\n{}", self.tell()),
-        };
-        for (ix, tidings) in &effects.tidings {
-            let end = matches!(
-                tidings,
-                Tidings::Published | Tidings::Rejected | Tidings::Failed | Tidings::Canceled
-            );
-            self.told[usize::from(ix.0)] += u8::from(end);
-        }
-        let n = next.entries - 1;
-        let shown = match &event {
-            Event::Accepted(_) => "Accepted".to_owned(),
-            other => format!("{other:?}"),
-        };
-        let event = match event {
-            Event::Accepted(first) => {
-                Event::Accepted(Box::new(Batch { contents: Default::default(), ..*first }))
-            }
-            other => other,
-        };
-        let entry = JournalEntry { batch: next.id, n, stamp, event };
-        self.note(shown, Some(entry));
-        self.batch = next;
-    }
-
-    fn apply(&self, rules: &Rules, event: Event) -> Self {
-        let mut next = self.clone();
-        next.move_on(rules, Some(&self.batch), event);
-        next
-    }
-
-    fn note(&mut self, what: String, entry: Option<JournalEntry>) {
-        let what = format!("{} {what}", self.now.since(T0));
-        self.story = Some(Arc::new(Story { before: self.story.take(), what, entry }));
-    }
-
-    fn told(&self) -> Vec<Arc<Story>> {
-        let mut all: Vec<Arc<Story>> =
-            std::iter::successors(self.story.clone(), |it| it.before.clone()).collect();
-        all.reverse();
-        all
-    }
-
-    fn tell(&self) -> String {
-        self.told().iter().map(|it| format!("{}\n", it.what)).collect()
-    }
-
-    fn can_land(&self, flight: &Flight) -> bool {
-        !flight.over && self.now <= flight.sent.plus(LANDS_WITHIN)
-    }
-
-    /// Everything that can happen next.
-    fn nexts(&self, rules: &Rules) -> Vec<Self> {
-        let mut nexts = Vec::new();
-        for n in 0..self.batch.targets.len() {
-            let ix = TargetIx(u8::try_from(n).expect("few"));
-            self.landings(rules, n, &mut nexts);
-            self.steps(rules, ix, &mut nexts);
-            if self.deeds > 0 {
-                self.deeds(rules, ix, &mut nexts);
-            }
-        }
-        if self.crashes > 0 {
-            nexts.push(self.crashed(rules));
-        }
-        nexts
-    }
-
-    fn landings(&self, rules: &Rules, n: usize, nexts: &mut Vec<Self>) {
-        for (place, flight) in self.flights[n].iter().enumerate() {
-            if self.can_land(flight) {
-                let mut next = self.clone();
-                next.flights[n][place].over = true;
-                let there = &mut next.landed[n][usize::from(flight.step)];
-                // A key of ours makes of two one.
-                if rules.class != Class::Keyed || *there == 0 {
-                    *there += 1;
-                }
-                next.note(format!("step {} of {n} lands", flight.step), None);
-                nexts.push(next);
-            }
-        }
-    }
-
-    fn steps(&self, rules: &Rules, ix: TargetIx, nexts: &mut Vec<Self>) {
-        let target = self.batch.target(ix).expect("it is there");
-        match &target.cursor {
-            Cursor::Ready { .. } => {
-                let mut next = self.apply(rules, Event::Begun { ix });
-                if let Cursor::Running(attempt) = next.batch.target(ix).expect("there").cursor
-                    && attempt.errand == Errand::Send
-                {
-                    let flight = Flight { step: attempt.step.step, sent: next.now, over: false };
-                    next.flights[usize::from(ix.0)].push(flight);
-                }
-                nexts.push(next);
-            }
-            Cursor::Running(attempt) => {
-                let n = usize::from(ix.0);
-                let step = usize::from(attempt.step.step);
-                let there = self.landed[n][step] > 0;
-                for (verdict, ends_flight) in
-                    answers(rules, attempt.errand, there, self.flew(n, step))
-                {
-                    let (number, epoch) = (attempt.number, attempt.epoch);
-                    let answered = Event::Answered { ix, number, epoch, verdict, exchange: None };
-                    let mut next = self.apply(rules, answered);
-                    if ends_flight && let Some(flight) = next.flights[n].last_mut() {
-                        flight.over = true;
-                    }
-                    nexts.push(next);
-                }
-                self.wake(rules, ix, attempt.deadline, nexts);
-            }
-            Cursor::Queued { due: until }
-            | Cursor::Waiting { until, .. }
-            | Cursor::Doubtful { until, .. } => self.wake(rules, ix, *until, nexts),
-            Cursor::Held { .. } => self.ruled(rules, ix, nexts),
-            Cursor::Ended(_) => {}
-        }
-    }
-
-    /// Whether the last request of a step took effect.
-    fn flew(&self, n: usize, step: usize) -> bool {
-        let last = self.flights[n].iter().rfind(|flight| usize::from(flight.step) == step);
-        last.is_some_and(|flight| flight.over)
-    }
-
-    fn wake(&self, rules: &Rules, ix: TargetIx, at: Timestamp, nexts: &mut Vec<Self>) {
-        let mut later = self.clone();
-        later.now = later.now.max(at);
-        nexts.push(later.apply(rules, Event::Woke { ix }));
-    }
-
-    /// An operator looks once nothing can land any more, and says what is there.
-    fn ruled(&self, rules: &Rules, ix: TargetIx, nexts: &mut Vec<Self>) {
-        let n = usize::from(ix.0);
-        let mut later = self.clone();
-        let last = later.flights[n].iter().map(|it| it.sent.plus(LANDS_WITHIN)).max();
-        if later.flights[n].iter().any(|flight| later.can_land(flight)) {
-            later.now = later.now.max(last.expect("one").plus(TICK));
-        }
-        let there = later.landed[n][0] > 0;
-        let ruling = if there { Ruling::Published { uri: None } } else { Ruling::Failed };
-        later.ends[n] += u8::from(there);
-        nexts.push(later.apply(rules, Event::Ruled { ix, ruling }));
-    }
-
-    fn deeds(&self, rules: &Rules, ix: TargetIx, nexts: &mut Vec<Self>) {
-        let target = self.batch.target(ix).expect("it is there");
-        let n = usize::from(ix.0);
-        let soon = self.now.plus(TICK);
-        let event = match &target.cursor {
-            Cursor::Ended(Outcome::Failed(fault) | Outcome::Rejected(fault))
-                if fault.outcome != Some(SendOutcome::Unknown) =>
-            {
-                Event::Retried { ix, due: soon, request: None, force: false }
-            }
-            Cursor::Ended(Outcome::Canceled) => {
-                Event::Retried { ix, due: soon, request: None, force: false }
-            }
-            _ if machine::may_cancel(target, CancelReason::Requested) => {
-                Event::Canceled { ix, reason: CancelReason::Requested }
-            }
-            _ => return,
-        };
-        let again = matches!(event, Event::Retried { .. });
-        let mut before = self.clone();
-        before.deeds -= 1;
-        before.ends[n] += u8::from(again);
-        nexts.push(before.apply(rules, event));
-    }
-
-    /// The process dies and another takes over what was under way.
-    fn crashed(&self, rules: &Rules) -> Self {
-        let mut next = self.clone();
-        next.crashes -= 1;
-        next.epoch += 1;
-        next.note("dies".to_owned(), None);
-        for n in 0..next.batch.targets.len() {
-            if matches!(next.batch.targets[n].cursor, Cursor::Running(_)) {
-                let ix = TargetIx(u8::try_from(n).expect("few"));
-                next = next.apply(rules, Event::Recovered { ix });
-            }
-        }
-        next
-    }
-
-    /// What tells this moment from others: neither how it came about nor when it was.
-    fn print(&self) -> u64 {
-        let mut hasher = DefaultHasher::new();
-        let ago = |at: Timestamp| at.as_millis() - self.now.as_millis();
-        for target in &self.batch.targets {
-            let at = match &target.cursor {
-                Cursor::Queued { due } => (0, None, None, ago(*due)),
-                Cursor::Ready { step, errand, .. } => (1, Some(*step), Some(*errand), 0),
-                Cursor::Running(it) => (2, Some(it.step), Some(it.errand), ago(it.deadline)),
-                Cursor::Waiting { step, until, .. } => (3, Some(*step), None, ago(*until)),
-                Cursor::Doubtful { step, until, .. } => (4, Some(*step), None, ago(*until)),
-                Cursor::Held { step, .. } => (5, Some(*step), None, 0),
-                Cursor::Ended(_) => (6, None, None, 0),
-            };
-            at.hash(&mut hasher);
-            if let Cursor::Waiting { why, .. } = &target.cursor {
-                format!("{why:?}").hash(&mut hasher);
-            }
-            if let Cursor::Ended(Outcome::Failed(fault) | Outcome::Rejected(fault)) = &target.cursor
-            {
-                format!("{:?} {:?}", fault.code, fault.outcome).hash(&mut hasher);
-            }
-            matches!(target.cursor, Cursor::Ended(Outcome::Published)).hash(&mut hasher);
-            matches!(target.cursor, Cursor::Ended(Outcome::Canceled)).hash(&mut hasher);
-            let counts = [target.step_attempts, target.step_spent, target.step_reauths];
-            (counts, target.absences, target.doubt_since.map(ago)).hash(&mut hasher);
-            (target.receipt.is_some(), target.comment.is_some()).hash(&mut hasher);
-            (target.started_at.map(ago), target.due.map(ago)).hash(&mut hasher);
-            (target.warnings.len(), target.last_fault.is_some()).hash(&mut hasher);
-        }
-        for flights in &self.flights {
-            let coming = flights.iter().filter(|flight| self.can_land(flight));
-            let coming: Vec<_> = coming.map(|flight| (flight.step, ago(flight.sent))).collect();
-            (coming, flights.last().is_some_and(|flight| flight.over)).hash(&mut hasher);
-        }
-        (&self.landed, &self.told, &self.ends, self.crashes, self.deeds).hash(&mut hasher);
-        hasher.finish()
-    }
-
-    /// What must be true at every moment.
-    fn broken(&self) -> Option<String> {
-        let twice = self.landed.iter().flatten().any(|count| *count > 1);
-        twice.then(|| "no_duplicate_landing".to_owned())
-    }
-
-    /// What must be true when nothing happens any more.
-    fn broken_at_rest(&self, rules: &Rules) -> Option<String> {
-        for (n, target) in self.batch.targets.iter().enumerate() {
-            let posts = self.landed[n][0];
-            let told = match &target.cursor {
-                Cursor::Ended(Outcome::Published) => posts == 1,
-                Cursor::Ended(Outcome::Failed(fault) | Outcome::Rejected(fault)) => {
-                    posts == 0 || fault.outcome == Some(SendOutcome::Unknown)
-                }
-                Cursor::Ended(Outcome::Canceled) => posts == 0,
-                // An operator is asked, and has not answered yet.
-                Cursor::Held { .. } => true,
-                other => return Some(format!("every_batch_settles: {other:?}")),
-            };
-            if !told {
-                return Some(format!("told_as_it_is: {posts} posts, {:?}", target.cursor));
-            }
-            if self.told[n] != self.ends[n] {
-                return Some(format!(
-                    "each_end_is_told_once: {} of {}",
-                    self.told[n], self.ends[n]
-                ));
-            }
-        }
-        let entries: Vec<JournalEntry> =
-            self.told().iter().filter_map(|it| it.entry.clone()).collect();
-        match machine::replay(&entries, &self.batch.contents, &rules.catalog) {
-            Ok((batch, _)) if batch == self.batch => None,
-            Ok(_) => Some("replay_equals_head".to_owned()),
-            Err(problem) => Some(format!("replay_equals_head: {problem}")),
-        }
-    }
-}
-
-/// What may be heard of an attempt, and whether it then certainly took no effect. `there` says
-/// whether the thing is live, `flew` whether this very request took effect.
-fn answers(rules: &Rules, errand: Errand, there: bool, flew: bool) -> Vec<(Verdict, bool)> {
-    let fault = || Fault::new(Code::PlatformUnavailable, "because").rule("small.unavailable");
-    let retry = || Verdict::Retry { fault: fault(), after: None };
-    let done = || {
-        let receipt = Receipt { uri: Some("x://1".to_owned()), cid: None, url: None };
-        Verdict::Done(Output { receipt: Some(receipt), ..Output::default() })
-    };
-    match errand {
-        Errand::Probe if there => vec![(done(), false), (retry(), false)],
-        Errand::Probe => vec![(Verdict::Absent, false), (retry(), false)],
-        Errand::Send if flew => vec![(done(), false), (Verdict::Unknown { fault: fault() }, false)],
-        Errand::Send => {
-            let refusal = Fault::new(Code::PlatformRejected, "no");
-            let mut answers = vec![
-                (retry(), true),
-                (Verdict::Unknown { fault: fault() }, false),
-                (Verdict::Refuse { fault: refusal }, true),
-            ];
-            if rules.rich {
-                let who = Fault::new(Code::PlatformAuthFailed, "who?");
-                answers.push((Verdict::Parked { fault: fault(), after: TICK }, true));
-                answers.push((Verdict::Reauth { fault: who }, true));
-            }
-            answers
-        }
-    }
-}
-
-/// Walks every world; how many moments there are, or what is broken in one.
-fn walk(rules: &Rules, targets: u8) -> Result<(usize, usize), String> {
-    let first = rules.start(targets);
-    let mut seen = HashSet::from([first.print()]);
-    let mut queue = VecDeque::from([first]);
-    let mut ends = 0;
-    while let Some(world) = queue.pop_front() {
-        let broken = |what: String, world: &World| format!("{what} in\n{}", world.tell());
-        if let Some(what) = world.broken() {
-            return Err(broken(what, &world));
-        }
-        let nexts = world.nexts(rules);
-        let settled = world.batch.is_settled();
-        let waits =
-            |world: &World| world.flights.iter().flatten().any(|flight| world.can_land(flight));
-        if settled && !waits(&world) {
-            ends += 1;
-            if let Some(what) = world.broken_at_rest(rules) {
-                return Err(broken(what, &world));
-            }
-        }
-        if nexts.is_empty() && !settled {
-            return Err(broken("every_batch_settles: nothing can happen".to_owned(), &world));
-        }
-        for next in nexts {
-            if seen.insert(next.print()) {
-                queue.push_back(next);
-            }
-        }
-    }
-    Ok((seen.len(), ends))
-}
-
-/// How many attempts a step has; `WORLDS_ATTEMPTS=3` walks further than every day's two.
-fn attempts_max() -> u32 {
-    std::env::var("WORLDS_ATTEMPTS").ok().and_then(|text| text.parse().ok()).unwrap_or(2)
-}
-
-fn holds(class: Class, targets: u8, change: impl Fn(&mut Rules), at_least: usize) {
-    // Who can repeat does so until the post is given up: the longer, the more worlds there are.
-    let ticks = match (class, targets) {
-        (Class::Keyed, 1) => 5,
-        (Class::Keyed, _) => 2,
-        (_, 1) => 8,
-        _ => 4,
-    };
-    let mut rules = Rules::honest(class, attempts_max(), ticks);
-    change(&mut rules);
-    match walk(&rules, targets) {
-        Ok((moments, ends)) => {
-            println!("{class:?}, {targets} targets: {moments} moments, {ends} at rest");
-            assert!(moments >= at_least, "only {moments} moments: what was walked?");
-        }
-        Err(what) => panic!("{class:?}, {targets} targets: {what}"),
-    }
-}
-
-#[test]
-fn one_target_in_every_world() {
-    for class in [Class::Keyed, Class::Readable, Class::Blind] {
-        holds(class, 1, |rules| rules.rich = true, 1_000);
-    }
-}
-
-#[test]
-fn a_post_with_its_comment_in_every_world() {
-    for class in [Class::Keyed, Class::Readable, Class::Blind] {
-        let with = |rules: &mut Rules| (rules.comment, rules.deeds) = (true, 0);
-        holds(class, 1, with, 100);
-    }
-}
-
-#[test]
-fn two_targets_in_every_world() {
-    for class in [Class::Keyed, Class::Readable, Class::Blind] {
-        let crashes = u8::from(class == Class::Blind);
-        holds(class, 2, |rules| (rules.crashes, rules.deeds) = (crashes, 0), 1_000);
-    }
-}
-
-/// The search finds what it is for.
-#[test]
-fn a_wrong_patience_is_found_in_some_world() {
-    let at_once = Doubt::Probe { grace: Millis(0), looks: 1, pause: Millis(1) };
-    let blindly = [(Class::Readable, at_once), (Class::Blind, Doubt::Repeat)];
-    for (class, on_doubt) in blindly {
-        let found = walk(&Rules::new(class, on_doubt, 3, 8), 1);
-        let found = found.expect_err("it posts twice in some world");
-        assert!(found.starts_with("no_duplicate_landing"), "{found}");
     }
 }
