@@ -67,8 +67,8 @@ fn holds(class: Class, targets: u8, change: impl Fn(&mut Rules), at_least: usize
     change(&mut rules);
     match walk(&rules, targets) {
         Ok((moments, ends)) => {
-            println!("{class:?}, {targets} targets: {moments} moments, {ends} at rest");
-            assert!(moments >= at_least, "only {moments} moments: what was walked?");
+            let walked = format!("{class:?}: {moments} moments, {ends} at rest");
+            assert!(moments >= at_least && ends > 0, "{walked}: what was walked?");
         }
         Err(what) => panic!("{class:?}, {targets} targets: {what}"),
     }
