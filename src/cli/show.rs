@@ -169,6 +169,7 @@ fn entry_text(out: &mut String, entry: &Value) {
         ("uri", ""),
         ("waitMs", "wait ms "),
         ("due", "due "),
+        ("backupOf", "backup of "),
         ("reason", ""),
         ("ruling", ""),
         ("targets", "targets "),

@@ -168,6 +168,22 @@ pub(super) fn in_doubt_after_restart(
     }
 }
 
+/// The step took no effect: it is sent again. What has to be staged before it and never was,
+/// because the doubt came with a backup, comes first.
+pub(super) fn send_again(target: &mut Target, at: StepRef, cx: &Moving<'_>) -> Result<(), Refusal> {
+    let mut place = cx.definition.first(cx.content).ok_or(Refusal::NoStep(0))?;
+    while place < at {
+        let step = cx.definition.step(place).ok_or(Refusal::NoStep(place.step))?;
+        if step.visible == Visible::No && !target.memo.contains_key(&place) {
+            reset_step(target);
+            break;
+        }
+        place = cx.definition.next(place, cx.content).unwrap_or(at);
+    }
+    target.cursor = Cursor::Ready { step: place, errand: Errand::Send, since: cx.stamp.at };
+    Ok(())
+}
+
 /// What was staged is gone: the nearest staging step before this one is done again.
 pub(super) fn restage(
     target: &mut Target,

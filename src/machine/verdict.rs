@@ -2,7 +2,7 @@
 
 use super::step::{self, Wait};
 use super::transition::{Moving, Refusal};
-use crate::model::{Attempt, Cursor, Errand, Fault, Millis, Target, Verdict, WaitReason};
+use crate::model::{Attempt, Errand, Fault, Millis, Target, Verdict, WaitReason};
 use crate::workflow::{Doubt, Visible};
 
 /// Applies the verdict of the attempt under way.
@@ -116,9 +116,7 @@ fn probed(
                 let fault = target.last_fault.clone().unwrap_or(super::fault::nonsense(target));
                 return step::failed(target, attempt.step, &super::fault::absent(fault), cx);
             }
-            target.cursor =
-                Cursor::Ready { step: attempt.step, errand: Errand::Send, since: cx.stamp.at };
-            Ok(())
+            step::send_again(target, attempt.step, cx)
         }
         Verdict::Again { memo, after } => {
             if let Some(memo) = memo {
