@@ -5,6 +5,7 @@
 //! closes and finishes, the engine drains, the socket closes last, because what the engine is
 //! doing may still need the sandbox behind it.
 
+mod backup;
 mod definitions;
 mod doors;
 mod house;
@@ -23,6 +24,7 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{oneshot, watch};
 
+pub use self::backup::{restore_backup, verify_backup};
 use self::doors::{SideDoors, gate, handlers, oauth_door, ready, words};
 use self::house::{Ground, House};
 pub use self::listen::listen_for_webhooks;

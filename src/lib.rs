@@ -11,7 +11,8 @@
 //! | 1, pure | [`preflight`] [`workflow`] [`machine`] | what is allowed, what happens next |
 //! | 1, pure | [`wire`] [`platforms`] | what is said to clients and to platforms |
 //! | 2, I/O | [`store`] [`upstream`] [`media`] | remember, speak outward, keep bytes |
-//! | 3, doers | [`engine`] [`accounts`] [`courier`] [`webhooks`] [`upkeep`] | carry out |
+//! | 3, doers | [`engine`] [`accounts`] [`courier`] [`webhooks`] | carry out |
+//! | 3, doers | [`backup`] [`upkeep`] | keep what must survive, forget the rest |
 //! | 4, use cases | [`admission`] [`control`] | what may come in; what an operator may ask |
 //! | 5, doors | [`front`] [`cli`] | let people in |
 //! | 6, wiring | [`config`] [`app`] | build the real clock, dice, disk and sockets |
@@ -71,6 +72,7 @@ pub mod engine;
 pub mod accounts;
 pub mod courier;
 pub mod webhooks;
+pub mod backup;
 pub mod upkeep;
 
 pub mod admission;

@@ -19,12 +19,14 @@ mod still;
 mod disk;
 mod memory;
 mod verify;
+mod audit;
 
 #[cfg(test)]
 mod samples;
 #[cfg(test)]
 mod tests;
 
+pub use audit::{Audit, audit, kept_catalog};
 pub use batch::{batch_writes, load_batch};
 pub use disk::Sled;
 pub use key::Key;
