@@ -1,5 +1,6 @@
 //! What an attempt's verdict does to its target.
 
+use super::restore;
 use super::step::{self, Wait};
 use super::transition::{Moving, Refusal};
 use crate::model::{Attempt, Errand, Fault, Millis, Target, Verdict, WaitReason};
@@ -104,7 +105,11 @@ fn probed(
     };
     let attempts_max = definition.attempts_max;
     match verdict {
-        Verdict::Done(output) => step::done(target, attempt.step, output, cx),
+        Verdict::Done(output) => {
+            let (sent, since) = (target.step_attempts > 0, target.doubt_since);
+            step::done(target, attempt.step, output, cx)?;
+            if sent { Ok(()) } else { restore::found_of_another(target, since, cx) }
+        }
         Verdict::Absent => {
             target.absences += 1;
             if target.absences < looks {

@@ -57,15 +57,22 @@ impl Upkeep {
 
     async fn run_all(&self, tasks: &[&UpkeepDefinition]) {
         let began = (self.now)();
+        // When each last ran in this process: the store may not have taken a note of it.
+        let mut ran: Vec<Option<Timestamp>> = vec![None; tasks.len()];
         loop {
             let now = (self.now)();
             let mut next = now.plus(LONGEST_SLEEP);
-            for task in tasks {
-                match due(self.store.as_ref(), task, began, now) {
-                    Some(at) if at <= now => self.run_task(task, now).await,
-                    Some(at) => next = next.min(at),
-                    None => {}
+            for (task, ran) in tasks.iter().zip(&mut ran) {
+                let mut at = match *ran {
+                    Some(ran) => next_run(&task.schedule, ran.min(now)),
+                    None => due(self.store.as_ref(), task, began, now),
+                };
+                if at.is_some_and(|at| at <= now) {
+                    self.run_task(task, now).await;
+                    *ran = Some(now);
+                    at = next_run(&task.schedule, now);
                 }
+                next = at.map_or(next, |at| next.min(at));
             }
             let sleep = next.since((self.now)()).max(Millis(1));
             tokio::time::sleep(sleep.as_duration()).await;

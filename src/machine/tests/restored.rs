@@ -144,6 +144,45 @@ fn a_live_post_stays_published_whatever_becomes_of_its_comment() {
 }
 
 #[test]
+fn a_comment_that_another_server_made_is_read_back_too() {
+    let content = Content { first_comment: Some(FirstComment { text: "c".into() }), ..text() };
+    let comment = StepRef { step: 2, round: 0 };
+    for began in [false, true] {
+        let mut world = World::new(PROBE, content.clone(), None);
+        if began {
+            world.begin(7_000);
+        }
+        world.epoch = 2;
+        world.apply(20_000, restored(false));
+        world.wake(25_000);
+        world.begin(25_000);
+        world.answer(25_001, done());
+        let doubtful = Cursor::Doubtful { step: comment, until: at(30_001) };
+        assert_eq!(world.cursor(), &doubtful, "{began}: nothing is sent before a look");
+        let mut found = world.clone();
+        found.wake(30_001);
+        found.begin(30_001);
+        found.answer(30_002, done());
+        assert_eq!(found.cursor(), &Cursor::Ended(Outcome::Published));
+        for look in [30_001, 32_002] {
+            world.wake(look);
+            world.begin(look);
+            world.answer(look + 1, Verdict::Absent);
+        }
+        let ready = Cursor::Ready { step: comment, errand: Errand::Send, since: at(32_003) };
+        assert_eq!(world.cursor(), &ready, "{began}");
+    }
+    // Where we sent it ourselves, nobody else made the comment.
+    let mut own = World::new(PROBE, content, None);
+    own.begin(0);
+    own.answer(1, unknown());
+    own.wake(5_001);
+    own.begin(5_001);
+    own.answer(5_002, done());
+    assert!(matches!(own.cursor(), Cursor::Ready { step, .. } if *step == comment));
+}
+
+#[test]
 fn what_was_not_due_yet_or_is_over_is_left_alone() {
     let mut queued = World::new(PROBE, text(), Some(at(30_000)));
     assert_eq!(queued.attempt(20_000, restored(false)), Err(Refusal::NotDue));
