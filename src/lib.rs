@@ -55,6 +55,15 @@
 //! 2. `webhooks::Webhooks` reads notices in order and stores one delivery an endpoint. Each is a
 //!    workflow of its own (`workflows/deliver/webhook.toml`), tried and logged until the endpoint
 //!    takes it or its patience ends.
+//!
+//! # A backup is restored
+//!
+//! 1. `backup::restore` reads the file, checks every frame and builds a store and its files in a
+//!    folder beside the one asked for; `store::audit` checks that as `journal verify` does.
+//! 2. `engine::Core::restore` applies `Restored` to every post that the lost server may have gone
+//!    on with (`machine::transition`): its next visible step is repeated under its key, read back
+//!    or held.
+//! 3. The folder is moved into place, whole. The next start goes on from what the journals say.
 
 pub mod model;
 

@@ -192,3 +192,104 @@ fn what_was_not_due_yet_or_is_over_is_left_alone() {
     let over = ended.attempt(20_000, restored(false));
     assert!(matches!(over, Err(Refusal::Unfit { .. })), "{over:?}");
 }
+
+/// What is visible on the platform: how often each step took effect.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Seen([u32; 3]);
+
+/// A life of a target on a platform that answers, moment by moment.
+#[derive(Clone)]
+struct Life {
+    world: World,
+    seen: Seen,
+    now: u64,
+    on_doubt: Doubt,
+    /// The attempt under way has reached the platform.
+    reached: bool,
+}
+
+impl Life {
+    /// The next thing that happens; false when nothing more does.
+    fn moves(&mut self) -> bool {
+        self.now += 10;
+        match self.world.cursor().clone() {
+            Cursor::Ended(_) | Cursor::Held { .. } => return false,
+            Cursor::Ready { .. } => self.world.begin(self.now),
+            Cursor::Queued { .. } | Cursor::Waiting { .. } | Cursor::Doubtful { .. } => {
+                let at = self.world.cursor().wake().expect("it waits");
+                self.now = self.now.max(at.since(T0).0);
+                self.world.wake(self.now);
+            }
+            Cursor::Running(attempt) => {
+                let step = usize::from(attempt.step.step);
+                let sends = attempt.errand == Errand::Send && step > 0;
+                if sends && !self.reached {
+                    let known = self.on_doubt == Doubt::Repeat && self.seen.0[step] > 0;
+                    self.seen.0[step] += u32::from(!known);
+                    self.reached = true;
+                    return true;
+                }
+                self.reached = false;
+                let verdict = match attempt.errand {
+                    Errand::Send if step == 0 => staged("there"),
+                    Errand::Send => done(),
+                    Errand::Probe if self.seen.0[step] > 0 => done(),
+                    Errand::Probe => Verdict::Absent,
+                };
+                self.world.answer(self.now, verdict);
+            }
+        }
+        true
+    }
+
+    fn ends(mut self) -> Self {
+        while self.moves() {}
+        self
+    }
+}
+
+#[test]
+fn whenever_it_was_backed_up_and_lost_nothing_goes_out_twice() {
+    let content = Content { first_comment: Some(FirstComment { text: "c".into() }), ..picture() };
+    for on_doubt in [Doubt::Repeat, PROBE, Doubt::Hold] {
+        let world = World::new(on_doubt, content.clone(), Some(at(10_000)));
+        let (seen, reached) = (Seen::default(), false);
+        let mut lives = vec![Life { world, seen, now: 0, on_doubt, reached }];
+        while let Some(mut next) = lives.last().cloned() {
+            if !next.moves() {
+                break;
+            }
+            lives.push(next);
+        }
+        assert_eq!(lives.len(), 12, "each beginning, landing and answer");
+        let mut held = 0;
+        for (n, backup) in lives.iter().enumerate() {
+            for (m, lost) in lives.iter().enumerate().skip(n) {
+                let mut life = Life { seen: lost.seen.clone(), reached: false, ..backup.clone() };
+                life.now = lost.now + 1_000;
+                life.world.epoch = 2;
+                let waits = life.world.cursor().wake().is_none_or(|wake| wake > at(lost.now));
+                let works =
+                    matches!(life.world.cursor(), Cursor::Ready { .. } | Cursor::Running(_));
+                if works || !waits {
+                    let since = at(backup.now);
+                    let event = Event::Restored { ix: IX, since, overdue: false };
+                    life.world.apply(life.now, event);
+                }
+                let end = life.ends();
+                let story = format!("{on_doubt:?}, backed up at {n}, lost at {m}");
+                assert!(end.seen.0.iter().all(|count| *count <= 1), "{story}: {:?}", end.seen);
+                match end.world.cursor() {
+                    Cursor::Held { .. } => held += 1,
+                    cursor => {
+                        assert_eq!(cursor, &Cursor::Ended(Outcome::Published), "{story}");
+                        let warned = !end.world.target().warnings.is_empty();
+                        let all = if warned { &[0, 1][..] } else { &[0, 1, 1][..] };
+                        assert!(end.seen.0.starts_with(all), "{story}: {:?}", end.seen);
+                    }
+                }
+            }
+        }
+        assert_eq!(held > 0, on_doubt == Doubt::Hold, "{on_doubt:?}: {held} held");
+    }
+}
