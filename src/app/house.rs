@@ -246,12 +246,14 @@ pub(super) fn instance(seal: &Seal) -> String {
 }
 
 fn backups(config: &Config, store: &Arc<dyn Store>, media: &Arc<Media>, seal: &Seal) -> Backups {
-    let usual = || config.data_dir.join("backups");
+    let folder = config.backup.dir.clone().unwrap_or_else(|| config.data_dir.join("backups"));
+    // It is shown to people whose working folder is another.
+    let folder = std::path::absolute(&folder).unwrap_or(folder);
     Backups {
         store: Arc::clone(store),
         media: Arc::clone(media),
         data: config.data_dir.clone(),
-        folder: config.backup.dir.clone().unwrap_or_else(usual),
+        folder,
         instance: instance(seal),
         has_secret_key: secret_text().is_none(),
         free_bytes_min: config.server.disk_free_bytes_min,
