@@ -88,6 +88,7 @@ impl Backups {
         let contents = read(&draft.path, &mut Nothing)?;
         std::fs::rename(&draft.path, &path).map_err(file("name", &path))?;
         sync_parent(&path)?;
+        tracing::info!(path = %path.display(), bytes = contents.bytes, "a backup was made");
         Ok(Made { path, contents })
     }
 

@@ -98,7 +98,8 @@ pub(super) fn restored(answer: &Value) -> String {
     backup_text(&mut out, answer, "restored to");
     let posts = &answer["posts"];
     let (since, lost_at) = (text(answer, "since"), text(answer, "lostAt"));
-    let _ = writeln!(out, "What the server sent between {since} and {lost_at} is not known:");
+    let _ = writeln!(out, "What the server sent between {since} and {lost_at} is not known.");
+    let _ = writeln!(out, "Posts that had not settled by then:");
     for (name, what) in [
         ("ahead", "left to go out at their time, which is still ahead"),
         ("repeated", "sent once more; the platform knows a post by its key"),
@@ -106,8 +107,8 @@ pub(super) fn restored(answer: &Value) -> String {
         ("held", "held for your ruling; `fanfare batch list --held` shows them"),
         ("ended", "live; whether the comment is, is not known"),
     ] {
-        if posts[name] != 0 {
-            let _ = writeln!(out, "  posts {what}: {}", text(posts, name));
+        if name == "ahead" || posts[name] != 0 {
+            let _ = writeln!(out, "  {what}: {}", text(posts, name));
         }
     }
     let _ = writeln!(

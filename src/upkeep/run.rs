@@ -154,8 +154,6 @@ impl Upkeep {
             }
             let keep = Keep { copies: Some(copies), younger_than: None };
             backups.prune(None, keep, now)?;
-            let path = made.path.display();
-            tracing::info!(%path, bytes = made.contents.bytes, "a backup was made");
             Ok(usize::try_from(made.contents.rows).unwrap_or(usize::MAX))
         };
         let made = tokio::task::spawn_blocking(work).await;
