@@ -5,6 +5,7 @@
 //! closes and finishes, the engine drains, the socket closes last, because what the engine is
 //! doing may still need the sandbox behind it.
 
+mod backup;
 mod definitions;
 mod doors;
 mod house;
@@ -24,6 +25,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
+pub use self::backup::{restore_backup, verify_backup};
 use self::doors::{SideDoors, gate, handlers, meta_door, oauth_door, ready, words};
 use self::house::{Ground, House};
 pub use self::listen::listen_for_webhooks;

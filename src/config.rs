@@ -46,6 +46,8 @@ pub struct Config {
     pub rate_limit: RateLimit,
     /// What is logged and how.
     pub log: Log,
+    /// Backups.
+    pub backup: Backup,
     /// The folder with definitions that override the built-in ones.
     pub workflows_dir: Option<PathBuf>,
 }
@@ -130,6 +132,15 @@ pub struct RateLimit {
     pub points: u32,
     /// The window.
     pub window: Millis,
+}
+
+/// Backups.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Backup {
+    /// Where they go; without it the folder `backups` of the data folder.
+    pub dir: Option<PathBuf>,
+    /// Whether they are made by the clock.
+    pub scheduled: bool,
 }
 
 /// What is logged and how.
@@ -301,6 +312,10 @@ impl Config {
                         _ => None,
                     },
                 )?,
+            },
+            backup: Backup {
+                dir: from.path("backup.dir", None)?,
+                scheduled: from.switch("backup.scheduled", true)?,
             },
             workflows_dir: from.path("workflows.dir", None)?,
         })

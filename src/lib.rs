@@ -11,7 +11,8 @@
 //! | 1, pure | [`preflight`] [`workflow`] [`machine`] | what is allowed, what happens next |
 //! | 1, pure | [`wire`] [`platforms`] | what is said to clients and to platforms |
 //! | 2, I/O | [`store`] [`upstream`] [`media`] | remember, speak outward, keep bytes |
-//! | 3, doers | [`engine`] [`accounts`] [`courier`] [`webhooks`] [`upkeep`] | carry out |
+//! | 3, doers | [`engine`] [`accounts`] [`courier`] [`webhooks`] | carry out |
+//! | 3, doers | [`backup`] [`upkeep`] | keep what must survive, forget the rest |
 //! | 4, use cases | [`admission`] [`control`] | what may come in; what an operator may ask |
 //! | 5, doors | [`front`] [`cli`] | let people in |
 //! | 6, wiring | [`config`] [`app`] | build the real clock, dice, disk and sockets |
@@ -54,6 +55,15 @@
 //! 2. `webhooks::Webhooks` reads notices in order and stores one delivery an endpoint. Each is a
 //!    workflow of its own (`workflows/deliver/webhook.toml`), tried and logged until the endpoint
 //!    takes it or its patience ends.
+//!
+//! # A backup is restored
+//!
+//! 1. `backup::restore` reads the file, checks every frame and builds a store and its files in a
+//!    folder beside the one asked for; `store::audit` checks that as `journal verify` does.
+//! 2. `engine::Core::restore` applies `Restored` to every post that the lost server may have gone
+//!    on with (`machine::transition`): its next visible step is repeated under its key, read back
+//!    or held.
+//! 3. The folder is moved into place, whole. The next start goes on from what the journals say.
 
 pub mod model;
 
@@ -71,6 +81,7 @@ pub mod engine;
 pub mod accounts;
 pub mod courier;
 pub mod webhooks;
+pub mod backup;
 pub mod upkeep;
 
 pub mod admission;

@@ -11,5 +11,7 @@ fn main() -> ExitCode {
         listen: app::listen_for_webhooks,
         folders: app::folders,
         offline: app::offline,
+        verify_backup: app::verify_backup,
+        restore_backup: app::restore_backup,
     })
 }

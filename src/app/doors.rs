@@ -12,6 +12,7 @@ use crate::front::{
 };
 use crate::model::Now;
 use crate::store::Sled;
+use crate::upkeep;
 use crate::wire::{self, Links};
 
 pub(super) fn handlers(
@@ -94,12 +95,18 @@ pub(super) fn ready(
     now: &Now,
     store: &Arc<Sled>,
 ) -> Arc<Ready> {
-    let store = Arc::clone(store);
+    let (store, told) = (Arc::clone(store), Arc::clone(store));
+    let remarks = move || {
+        let broken = upkeep::broke_off(told.as_ref(), "backup");
+        let remark = |(at, why)| format!("the backup of {at} was not made: {why}");
+        broken.map(remark).into_iter().collect()
+    };
     let look = move || DiskState { free_bytes: store.free_bytes(), synced: store.blobs_empty() };
     Arc::new(Ready {
         engine: engine.clone(),
         disk: Arc::new(look),
         free_bytes_min: config.server.disk_free_bytes_min,
+        remarks: Arc::new(remarks),
         now: Arc::clone(now),
         written: Mutex::default(),
     })

@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 use super::{AppError, definitions};
 use crate::accounts::{Accounts, AccountsOptions, Place, Seal};
 use crate::admission::{Admission, AdmissionOptions, Inspect};
+use crate::backup::Backups;
 use crate::config::Config;
 use crate::control::Control;
 use crate::courier::{Courier, CourierOptions};
@@ -21,10 +22,12 @@ use crate::upkeep::Upkeep;
 use crate::upstream::{HttpUpstream, Upstream, UpstreamOptions};
 use crate::webhooks::{Webhooks, WebhooksOptions};
 use crate::wire::{KeyRequest, Links};
-use crate::workflow::{Catalog, DeliverDefinition};
+use crate::workflow::{Catalog, DeliverDefinition, UpkeepDefinition};
 
 /// What the key that signs addresses of uploads is derived under. Another label voids them all.
 const MEDIA_LINKS: &str = "media links";
+/// What the name of a server in its backups is derived under.
+const BACKUPS: &str = "backups";
 
 /// The rooms, built.
 pub(super) struct House {
@@ -101,15 +104,9 @@ pub(super) fn build(ground: Ground<'_>) -> Result<House, AppError> {
         now: Arc::clone(&clocks.now),
     }));
     let stopped = super::start_engine(core, mailbox, &engine, courier.into_carry(), clocks)?;
-    let control = common.control(&accounts, &webhooks, catalog);
-    let upkeep = Upkeep {
-        store: Arc::clone(&store),
-        engine: engine.clone(),
-        accounts: Arc::clone(&accounts),
-        media: Arc::clone(&media),
-        now: Arc::clone(&clocks.now),
-        tasks: loaded.upkeep,
-    };
+    let backups = Arc::new(backups(config, &store, &media, &seal));
+    let control = common.control(&accounts, &webhooks, &backups, catalog);
+    let upkeep = common.upkeep(&accounts, &media, backups, loaded.upkeep);
     Ok(House {
         engine,
         stopped,
@@ -170,10 +167,30 @@ impl Common<'_> {
         }))
     }
 
+    fn upkeep(
+        &self,
+        accounts: &Arc<Accounts>,
+        media: &Arc<Media>,
+        backups: Arc<Backups>,
+        mut tasks: Vec<UpkeepDefinition>,
+    ) -> Upkeep {
+        tasks.retain(|task| self.config.backup.scheduled || !task.is_backup());
+        Upkeep {
+            store: Arc::clone(self.store),
+            engine: self.engine.clone(),
+            accounts: Arc::clone(accounts),
+            media: Arc::clone(media),
+            backups,
+            now: Arc::clone(&self.clocks.now),
+            tasks,
+        }
+    }
+
     fn control(
         &self,
         accounts: &Arc<Accounts>,
         webhooks: &Webhooks,
+        backups: &Arc<Backups>,
         catalog: Arc<Catalog>,
     ) -> Arc<Control> {
         Arc::new(Control {
@@ -181,6 +198,7 @@ impl Common<'_> {
             engine: self.engine.clone(),
             accounts: Arc::clone(accounts),
             webhooks: webhooks.clone(),
+            backups: Arc::clone(backups),
             catalog,
             links: self.links.clone(),
             now: Arc::clone(&self.clocks.now),
@@ -205,7 +223,7 @@ fn upstream(config: &Config, clocks: &Clocks) -> Result<Arc<dyn Upstream>, AppEr
     Ok(Arc::new(upstream.map_err(|problem| AppError::Build(problem.to_string()))?))
 }
 
-fn engine_options(config: &Config, links: &Links, slots_max: u32) -> engine::Options {
+pub(super) fn engine_options(config: &Config, links: &Links, slots_max: u32) -> engine::Options {
     engine::Options {
         sync_wait: config.engine.sync_wait,
         max_lateness: config.scheduling.max_lateness,
@@ -216,8 +234,34 @@ fn engine_options(config: &Config, links: &Links, slots_max: u32) -> engine::Opt
     }
 }
 
+/// The secret key, where it is given in the environment.
+pub(super) fn secret_text() -> Option<String> {
+    std::env::var("FANFARE_SECRET_KEY").ok().filter(|text| !text.is_empty())
+}
+
+/// Which server this is, told by its secret key: so one that was restored is the same.
+pub(super) fn instance(seal: &Seal) -> String {
+    let tag = ring::hmac::sign(&seal.signing_key(BACKUPS), b"instance");
+    tag.as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn backups(config: &Config, store: &Arc<dyn Store>, media: &Arc<Media>, seal: &Seal) -> Backups {
+    let folder = config.backup.dir.clone().unwrap_or_else(|| config.data_dir.join("backups"));
+    // It is shown to people whose working folder is another.
+    let folder = std::path::absolute(&folder).unwrap_or(folder);
+    Backups {
+        store: Arc::clone(store),
+        media: Arc::clone(media),
+        data: config.data_dir.clone(),
+        folder,
+        instance: instance(seal),
+        has_secret_key: secret_text().is_none(),
+        free_bytes_min: config.server.disk_free_bytes_min,
+    }
+}
+
 fn seal(config: &Config, clocks: &Clocks) -> Result<Seal, AppError> {
-    let text = std::env::var("FANFARE_SECRET_KEY").ok().filter(|text| !text.is_empty());
+    let text = secret_text();
     let file = config.data_dir.join("secret-key");
     Seal::open(text.as_deref(), &file, Arc::clone(&clocks.dice))
         .map_err(|problem| AppError::Build(problem.to_string()))

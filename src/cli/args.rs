@@ -4,6 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::model::{Millis, Timestamp};
+use crate::workflow::parse_span;
+
 const EXAMPLES: &str = "\
 Examples:
   fanfare                                  start the server with config.toml
@@ -13,6 +16,7 @@ Examples:
   fanfare batch journal post_01… --follow  watch a post
   fanfare batch rule post_01… published    say that it is live
   fanfare journal verify                   read and replay everything
+  fanfare backup create                    make a backup, while the server runs
 
 While a server runs on the data folder, commands go to it through control.sock in that folder;
 otherwise they open the store themselves.
@@ -26,6 +30,15 @@ Exit codes:
   69  the store cannot be opened, or the server cannot be asked
   70  the disk or the store failed; the server stops rather than run ahead of it
   78  a setting or a workflow definition is wrong";
+
+const RESTORING: &str = "\
+What was due between the backup and the time the server was lost may have been sent. It is sent
+again only where the platform knows it by its key; it is read back where that can be done; else it
+is held, and `fanfare batch list --held` shows it. Never run two servers of one backup.
+
+Example:
+  fanfare backup restore fanfare-2026-12-01T02-30-00.000Z.backup --to data \\
+    --lost-at 2026-12-01T18:00:00Z";
 
 /// The program's command line.
 #[derive(Debug, Parser)]
@@ -97,6 +110,9 @@ pub(super) enum Command {
     /// Check what is stored
     #[command(subcommand)]
     Journal(Journal),
+    /// Make, check, restore and prune backups
+    #[command(subcommand)]
+    Backup(Backup),
     /// Look at workflow definitions
     #[command(subcommand)]
     Workflow(Workflow),
@@ -330,6 +346,69 @@ pub(super) enum Journal {
         #[command(flatten)]
         common: Common,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Backup {
+    /// Make a backup, while the server runs or not; it holds every secret of the data folder
+    Create {
+        /// The file, or a folder for it; without it the folder of [backup] in config.toml
+        #[arg(long, value_name = "PATH")]
+        to: Option<PathBuf>,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Read a backup from end to end and check it as `journal verify` checks a store
+    Verify {
+        /// The backup
+        file: PathBuf,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Make a data folder of a backup; none is ever overwritten
+    #[command(after_help = RESTORING)]
+    Restore {
+        /// The backup
+        file: PathBuf,
+        /// The data folder to make; it must not be there, or be empty
+        #[arg(long, value_name = "FOLDER")]
+        to: PathBuf,
+        /// When the server the backup was made by stopped; rather too late than too early. Without
+        /// it: now
+        #[arg(long, value_name = "TIME", value_parser = instant)]
+        lost_at: Option<Timestamp>,
+        /// Go on although records or journals in the backup do not hold together
+        #[arg(long)]
+        despite_findings: bool,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// List the backups in a folder, newest first
+    List {
+        /// The folder; without it that of [backup] in config.toml
+        #[arg(long = "in", value_name = "FOLDER")]
+        folder: Option<PathBuf>,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Remove backups of this server; the newest that is sound always stays
+    Prune {
+        /// Keep this many of the newest
+        #[arg(long, value_name = "COUNT", required_unless_present = "older_than")]
+        keep: Option<usize>,
+        /// Keep those that are younger, such as 30d
+        #[arg(long, value_name = "SPAN", value_parser = parse_span)]
+        older_than: Option<Millis>,
+        /// The folder; without it that of [backup] in config.toml
+        #[arg(long = "in", value_name = "FOLDER")]
+        folder: Option<PathBuf>,
+        #[command(flatten)]
+        common: Common,
+    },
+}
+
+fn instant(text: &str) -> Result<Timestamp, String> {
+    text.parse::<Timestamp>().map_err(|problem| problem.to_string())
 }
 
 #[derive(Debug, Subcommand)]

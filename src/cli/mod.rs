@@ -7,12 +7,13 @@
 //! store, so that this room need not know how they are put together.
 
 mod args;
+mod backup;
 mod run;
 mod show;
 
 use std::future::Future;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -20,7 +21,9 @@ use std::sync::Arc;
 use clap::Parser as _;
 
 use self::args::{Cli, Command, ServeArgs};
+pub use self::backup::{RestoreOptions, RestoredHere};
 use self::run::Errand;
+use crate::backup::{BackupError, Verified};
 use crate::control::Control;
 use crate::model::Secret;
 
@@ -75,6 +78,10 @@ pub struct Doors {
     pub folders: fn(&ServeOptions) -> Result<Folders, String>,
     /// Opens the store.
     pub offline: fn(&ServeOptions) -> Opening,
+    /// Checks the file of a backup.
+    pub verify_backup: fn(&Path) -> Result<Verified, BackupError>,
+    /// Makes a data folder of a backup.
+    pub restore_backup: fn(&RestoreOptions) -> Result<RestoredHere, BackupError>,
 }
 
 /// A setting is wrong.
@@ -94,6 +101,10 @@ pub fn main(doors: Doors) -> ExitCode {
                 Err(problem) => wrong_settings(&problem),
             }
         }
+        Errand::File(work, common) => match (doors.folders)(&options(common.serve.clone())) {
+            Ok(_) => backup::run(*work, &common, &doors),
+            Err(problem) => wrong_settings(&problem),
+        },
         Errand::Check(files, common) => match (doors.folders)(&options(common.serve)) {
             Ok(folders) => run::check(&files, &folders.workflows, common.json),
             Err(problem) => wrong_settings(&problem),

@@ -11,6 +11,7 @@ use super::args::{
     Accounts, Batch, Command, Common, Connect, Journal, Keys, Profiles, RulingArg, ServeArgs,
     Webhooks, Workflow,
 };
+use super::backup::{self, FileWork};
 use super::show::{refusal, show};
 use super::{ListenOptions, Local, Offline, ServeOptions};
 use crate::control::{Answer, Control, Request, SocketError, ask, follow};
@@ -20,8 +21,8 @@ use crate::workflow;
 
 const EXIT_REFUSED: u8 = 1;
 const EXIT_NOT_FOUND: u8 = 3;
-const EXIT_FINDINGS: u8 = 4;
-const EXIT_UNAVAILABLE: u8 = 69;
+pub(super) const EXIT_FINDINGS: u8 = 4;
+pub(super) const EXIT_UNAVAILABLE: u8 = 69;
 
 /// What a command asks, and how it is shown.
 pub(super) struct Job {
@@ -36,6 +37,8 @@ pub(super) enum Errand {
     Ask(Box<Job>),
     /// Check these definitions, or all in use.
     Check(Vec<std::path::PathBuf>, Box<Common>),
+    /// Look into the file of a backup.
+    File(Box<FileWork>, Box<Common>),
     /// Run the server.
     Serve(Box<ServeArgs>),
     /// Hear webhooks.
@@ -83,6 +86,7 @@ pub(super) fn errand(command: Command) -> Errand {
         Command::Profiles(Profiles::List { common }) => plain(Request::ProfilesList, common),
         Command::Webhooks(webhooks) => hooks(webhooks),
         Command::Journal(Journal::Verify { common }) => plain(Request::JournalVerify, common),
+        Command::Backup(backup) => backup::errand(backup),
         Command::Workflow(Workflow::List { common }) => plain(Request::WorkflowList, common),
         Command::Workflow(Workflow::Check { files, common }) => {
             Errand::Check(files, Box::new(common))
@@ -289,11 +293,11 @@ pub(super) fn unavailable(problem: &dyn std::fmt::Display) -> ExitCode {
 }
 
 /// One text on standard output. A reader that went away is no reason to fail.
-fn print(text: &str) {
+pub(super) fn print(text: &str) {
     let mut out = std::io::stdout().lock();
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 
-fn complain(text: &str) {
+pub(super) fn complain(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }

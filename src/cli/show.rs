@@ -68,10 +68,64 @@ pub(super) fn show(request: &Request, answer: &Value) -> String {
             rows(answer).iter().for_each(|entry| entry_text(&mut out, entry));
         }
         Request::JournalVerify => verify_text(&mut out, answer),
-        Request::WorkflowList => {
-            table(&mut out, answer, &["name", "platform", "steps", "digest"]);
-        }
+        Request::BackupCreate { .. } => backup_text(&mut out, answer, "made"),
+        Request::BackupList { .. } => table(&mut out, answer, &["since", "bytes", "own", "path"]),
+        Request::BackupPrune { .. } => pruned_text(&mut out, answer),
+        Request::WorkflowList => table(&mut out, answer, &["name", "platform", "steps", "digest"]),
         Request::Health => drop(writeln!(out, "{answer}")),
+    }
+    out
+}
+
+/// The text of a backup that was checked.
+pub(super) fn verified(answer: &Value) -> String {
+    let mut out = String::new();
+    backup_text(&mut out, answer, "whole:");
+    let _ = writeln!(
+        out,
+        "{} batches, {} journal entries, {} journals told again: {}",
+        text(answer, "batches"),
+        text(answer, "entries"),
+        text(answer, "replayed"),
+        verdict(answer),
+    );
+    out
+}
+
+/// The text of a data folder that was made of a backup.
+pub(super) fn restored(answer: &Value) -> String {
+    let mut out = String::new();
+    backup_text(&mut out, answer, "restored to");
+    let posts = &answer["posts"];
+    let (since, lost_at) = (text(answer, "since"), text(answer, "lostAt"));
+    let _ = writeln!(out, "What the server sent between {since} and {lost_at} is not known.");
+    let _ = writeln!(out, "Posts that had not settled by then:");
+    for (name, what) in [
+        ("ahead", "left to go out at their time, which is still ahead"),
+        ("repeated", "sent once more; the platform knows a post by its key"),
+        ("readBack", "read back before anything is sent"),
+        ("held", "held for your ruling; `fanfare batch list --held` shows them"),
+        ("ended", "live; whether the comment is, is not known"),
+    ] {
+        if name == "ahead" || posts[name] != 0 {
+            let _ = writeln!(out, "  {what}: {}", text(posts, name));
+        }
+    }
+    let _ = writeln!(
+        out,
+        "What was accepted, changed or canceled since is gone. Tokens may have been renewed since: \
+         connect an account again that is refused. Never start a second server of this backup, nor \
+         the old one again: both would post."
+    );
+    match (&answer["hasSecretKey"], &answer["keyFits"]) {
+        (_, Value::Bool(false)) => out.push_str(
+            "FANFARE_SECRET_KEY is set to another key than the backup's: credentials do not open \
+             with it.\n",
+        ),
+        (Value::Bool(false), Value::Null) => out.push_str(
+            "The secret key is not in the backup: set FANFARE_SECRET_KEY as it was before.\n",
+        ),
+        _ => {}
     }
     out
 }
@@ -169,6 +223,7 @@ fn entry_text(out: &mut String, entry: &Value) {
         ("uri", ""),
         ("waitMs", "wait ms "),
         ("due", "due "),
+        ("backupOf", "backup of "),
         ("reason", ""),
         ("ruling", ""),
         ("targets", "targets "),
@@ -201,10 +256,7 @@ fn entry_text(out: &mut String, entry: &Value) {
 }
 
 fn verify_text(out: &mut String, answer: &Value) {
-    let findings = answer["findings"].as_array().map_or(&[][..], Vec::as_slice);
-    for finding in findings {
-        let _ = writeln!(out, "{}: {}", text(finding, "record"), text(finding, "problem"));
-    }
+    findings_text(out, answer);
     let _ = writeln!(
         out,
         "{} records, {} batches, {} journal entries, {} journals told again: {}",
@@ -212,9 +264,41 @@ fn verify_text(out: &mut String, answer: &Value) {
         text(answer, "batches"),
         text(answer, "entries"),
         text(answer, "replayed"),
-        match findings.len() {
-            0 => "all hold".to_owned(),
-            count => format!("{count} findings"),
+        verdict(answer),
+    );
+}
+
+fn findings_text(out: &mut String, answer: &Value) {
+    for finding in answer["findings"].as_array().map_or(&[][..], Vec::as_slice) {
+        let _ = writeln!(out, "{}: {}", text(finding, "record"), text(finding, "problem"));
+    }
+}
+
+fn verdict(answer: &Value) -> String {
+    match answer["findings"].as_array().map_or(0, Vec::len) {
+        0 => "all hold".to_owned(),
+        count => format!("{count} findings"),
+    }
+}
+
+fn pruned_text(out: &mut String, answer: &Value) {
+    for label in ["removed", "kept"] {
+        for path in answer[label].as_array().map_or(&[][..], Vec::as_slice) {
+            let _ = writeln!(out, "{label} {}", plain(path));
         }
+    }
+    findings_text(out, answer);
+}
+
+fn backup_text(out: &mut String, answer: &Value, what: &str) {
+    findings_text(out, answer);
+    let _ = writeln!(out, "{what} {}", text(answer, "path"));
+    let _ = writeln!(
+        out,
+        "as of {}: {} records and {} files, {} bytes",
+        text(answer, "since"),
+        text(answer, "records"),
+        text(answer, "files"),
+        text(answer, "bytes"),
     );
 }

@@ -6,14 +6,15 @@ use serde_json::{Value, json};
 
 use super::batches;
 use super::request::{Answer, Request};
-use super::verify::verify;
+use super::verify::audit_value;
 use crate::accounts::{Accounts, ConnectBluesky, Connected, Place};
+use crate::backup::Backups;
 use crate::engine::{Asking, Change, ChangeError, Handle};
 use crate::model::{
     AccountId, ApiKey, Code, Dice, Fault, KEY_NAME_CHARS_MAX, KeyId, KeyPrefix, Now, Platform,
     PostId, RequestId, Ruling, Scope, Secret,
 };
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, audit};
 use crate::webhooks::Webhooks;
 use crate::wire::{self, KeyRequest, Links};
 use crate::workflow::Catalog;
@@ -32,6 +33,8 @@ pub struct Control {
     pub accounts: Arc<Accounts>,
     /// Webhook endpoints.
     pub webhooks: Webhooks,
+    /// Backups.
+    pub backups: Arc<Backups>,
     /// The definitions.
     pub catalog: Arc<Catalog>,
     /// Where error pages are.
@@ -101,6 +104,9 @@ impl Control {
             | Request::BatchShow { .. }
             | Request::BatchJournal { .. }
             | Request::JournalVerify => self.read(request).await,
+            Request::BackupCreate { .. }
+            | Request::BackupList { .. }
+            | Request::BackupPrune { .. } => self.keep_backups(request).await,
             Request::BatchRetry { .. }
             | Request::WebhooksCreate { .. }
             | Request::WebhooksList
@@ -130,7 +136,7 @@ impl Control {
                     let batch = batches::find(store, &id).map_err(unreadable)??;
                     batches::journal(store, catalog, &batch, from).map_err(unreadable)
                 }
-                _ => verify(store, catalog).map_err(unreadable),
+                _ => audit(store, catalog).map(|it| audit_value(&it)).map_err(unreadable),
             }
         };
         let value = tokio::task::spawn_blocking(work).await.map_err(|problem| {

@@ -12,9 +12,12 @@ mod hooks;
 mod batches;
 mod story;
 mod verify;
+mod backups;
 mod socket;
 
+pub use backups::contents_value;
 pub use execute::Control;
 pub use request::{Answer, Request};
 pub use socket::{SocketError, ask, follow, listen};
 pub use story::story;
+pub use verify::{audit_value, findings_value};

@@ -109,6 +109,25 @@ pub enum Request {
     ProfilesList,
     /// Read every record and replay every journal.
     JournalVerify,
+    /// Make a backup.
+    BackupCreate {
+        /// The file, or the folder for it; the usual one if there is none.
+        to: Option<String>,
+    },
+    /// List the backups in a folder.
+    BackupList {
+        /// The folder; the usual one if there is none.
+        folder: Option<String>,
+    },
+    /// Remove backups of this server that need not be kept.
+    BackupPrune {
+        /// The folder; the usual one if there is none.
+        folder: Option<String>,
+        /// How many of the newest are kept.
+        keep: Option<usize>,
+        /// Those that are younger than this are kept.
+        older_than_ms: Option<u64>,
+    },
     /// List the workflow definitions in use.
     WorkflowList,
     /// How the server does.

@@ -67,6 +67,7 @@ fn name_of(event: &Event) -> (&'static str, Option<TargetIx>) {
         Event::Canceled { ix, .. } => ("canceled", Some(*ix)),
         Event::Ruled { ix, .. } => ("ruled", Some(*ix)),
         Event::Retried { ix, .. } => ("retried", Some(*ix)),
+        Event::Restored { ix, .. } => ("restored", Some(*ix)),
     }
 }
 
@@ -110,6 +111,12 @@ fn detail(event: &Event, out: &mut Map<String, Value>) {
             out.insert("ruling".into(), json!(ruling));
             if let Some(uri) = uri {
                 out.insert("uri".into(), json!(uri));
+            }
+        }
+        Event::Restored { since, overdue, .. } => {
+            out.insert("backupOf".into(), json!(since.to_string()));
+            if *overdue {
+                out.insert("overdue".into(), json!(true));
             }
         }
         Event::Woke { .. }

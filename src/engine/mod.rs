@@ -17,6 +17,7 @@ mod inputs;
 mod changes;
 mod apply;
 mod timers;
+mod restore;
 mod lanes;
 mod alarms;
 
@@ -26,4 +27,5 @@ pub use interface::{
     Asking, Call, Change, ChangeError, Changed, Claim, EngineError, Expect, Health, NewNotice,
     NewTarget, Records, Report, Submission, Submitted, WriteError,
 };
+pub use restore::{Doubts, RestoreError};
 pub use shell::{Carry, Clocks, drive, spawn};

@@ -54,6 +54,7 @@ pub(super) fn ready(engine: &engine::Handle) -> Arc<Ready> {
         engine: engine.clone(),
         disk: Arc::new(|| DiskState { free_bytes: Some(u64::MAX), synced: true }),
         free_bytes_min: 0,
+        remarks: Arc::new(|| vec!["a remark".to_owned()]),
         now: Arc::new(|| Timestamp::from_millis(1_700_000_000_000)),
         written: Mutex::default(),
     })

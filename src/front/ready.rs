@@ -35,6 +35,8 @@ pub struct Ready {
     pub disk: Arc<dyn Fn() -> DiskState + Send + Sync>,
     /// Less free room than this is not ready.
     pub free_bytes_min: u64,
+    /// What an operator should look at although the server is ready.
+    pub remarks: Arc<dyn Fn() -> Vec<String> + Send + Sync>,
     /// The clock.
     pub now: Now,
     /// When the store last took a write of ours.
@@ -42,7 +44,7 @@ pub struct Ready {
 }
 
 impl Ready {
-    /// `GET /readyz`: each check with what it saw; 503 when any of them fails.
+    /// `GET /readyz`: each check with what it saw; 503 when any of them fails. Remarks fail none.
     pub(super) async fn answer(&self) -> Answer {
         let now = (self.now)();
         let mut checks = Map::new();
@@ -64,6 +66,7 @@ impl Ready {
         let body = json!({
             "status": if all_hold { "ready" } else { "not_ready" },
             "checks": Value::Object(checks),
+            "remarks": (self.remarks)(),
         });
         reply::json(if all_hold { 200 } else { 503 }, body.to_string())
     }

@@ -47,6 +47,24 @@ pub(super) fn nonsense(target: &Target) -> Fault {
         .outcome(SendOutcome::Unknown)
 }
 
+/// What was done with the post since the backup that this server was restored from is not known.
+pub(super) fn restored(target: &Target, since: Timestamp) -> Fault {
+    unavailable(
+        target,
+        format!(
+            "this server was restored from a backup of {since}, and the one it was made by may \
+             have sent the post since"
+        ),
+    )
+    .outcome(SendOutcome::Unknown)
+}
+
+/// A post that was not sent before the server was lost, and is now too late.
+pub(super) fn missed_since(target: &Target) -> Fault {
+    let late = target.lateness.unwrap_or_default();
+    missed(target.platform, target.due.unwrap_or(target.updated_at), late)
+}
+
 /// A fault whose request is now known to have had no effect.
 pub(super) fn absent(fault: Fault) -> Fault {
     fault.outcome(SendOutcome::NotSent).retryable()

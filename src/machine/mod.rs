@@ -12,6 +12,7 @@ mod transition;
 mod replay;
 mod draft;
 mod begin;
+mod restore;
 mod verdict;
 mod step;
 mod change;

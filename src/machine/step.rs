@@ -168,6 +168,27 @@ pub(super) fn in_doubt_after_restart(
     }
 }
 
+/// The step took no effect: it is sent again. What has to be staged for it and never was, because
+/// the doubt came with a backup, comes first; a visible step before it is over and stays so.
+pub(super) fn send_again(target: &mut Target, at: StepRef, cx: &Moving<'_>) -> Result<(), Refusal> {
+    let mut onward = at;
+    let mut place = cx.definition.first(cx.content).ok_or(Refusal::NoStep(0))?;
+    while place < at {
+        let step = cx.definition.step(place).ok_or(Refusal::NoStep(place.step))?;
+        if step.visible != Visible::No {
+            onward = at;
+        } else if onward == at && !target.memo.contains_key(&place) {
+            onward = place;
+        }
+        place = cx.definition.next(place, cx.content).unwrap_or(at);
+    }
+    if onward != at {
+        reset_step(target);
+    }
+    target.cursor = Cursor::Ready { step: onward, errand: Errand::Send, since: cx.stamp.at };
+    Ok(())
+}
+
 /// What was staged is gone: the nearest staging step before this one is done again.
 pub(super) fn restage(
     target: &mut Target,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::tidings::{self, Tidings};
-use super::{begin, change, invariant, verdict};
+use super::{begin, change, invariant, restore, verdict};
 use crate::model::{
     AccountId, Attempt, Batch, Cursor, Digest, Event, ReplyState, Stamp, Target, TargetIx,
     Timestamp,
@@ -147,16 +147,7 @@ fn moved(
 ) -> Result<Batch, Refusal> {
     let mut next = batch.clone();
     let ix = match event {
-        Event::ReplyDue => {
-            match batch.reply {
-                ReplyState::Pending { by } if by <= stamp.at => {}
-                ReplyState::Pending { .. } => return Err(Refusal::NotDue),
-                ReplyState::Given => return Err(Refusal::Stale),
-            }
-            next.reply = ReplyState::Given;
-            effects.reply = Some(ReplyCause::Late);
-            return Ok(next);
-        }
+        Event::ReplyDue => return replied_late(next, stamp, effects),
         Event::Accepted(_) => return Err(Refusal::Exists),
         Event::Woke { ix }
         | Event::Missed { ix }
@@ -167,7 +158,8 @@ fn moved(
         | Event::Edited { ix, .. }
         | Event::Canceled { ix, .. }
         | Event::Ruled { ix, .. }
-        | Event::Retried { ix, .. } => *ix,
+        | Event::Retried { ix, .. }
+        | Event::Restored { ix, .. } => *ix,
     };
     let old = batch.target(ix).ok_or(Refusal::NoTarget(ix.0))?;
     let definition = definition_of(old, catalog)?;
@@ -197,12 +189,26 @@ fn moved(
         Event::Retried { due, request, force, .. } => {
             change::retried(&mut target, *due, request.as_ref(), *force, &cx)?;
         }
+        Event::Restored { since, overdue, .. } => {
+            restore::restored(&mut target, *since, *overdue, &cx)?;
+        }
         Event::Accepted(_) | Event::ReplyDue => return Err(Refusal::Exists),
     }
     target.updated_at = stamp.at;
     let told = tidings::of_move(event, old, &content, &target);
     effects.tidings.extend(told.map(|told| (ix, told)));
     next.targets[usize::from(ix.0)] = Arc::new(target);
+    Ok(next)
+}
+
+fn replied_late(mut next: Batch, stamp: &Stamp, effects: &mut Effects) -> Result<Batch, Refusal> {
+    match next.reply {
+        ReplyState::Pending { by } if by <= stamp.at => {}
+        ReplyState::Pending { .. } => return Err(Refusal::NotDue),
+        ReplyState::Given => return Err(Refusal::Stale),
+    }
+    next.reply = ReplyState::Given;
+    effects.reply = Some(ReplyCause::Late);
     Ok(next)
 }
 

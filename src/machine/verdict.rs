@@ -1,8 +1,9 @@
 //! What an attempt's verdict does to its target.
 
+use super::restore;
 use super::step::{self, Wait};
 use super::transition::{Moving, Refusal};
-use crate::model::{Attempt, Cursor, Errand, Fault, Millis, Target, Verdict, WaitReason};
+use crate::model::{Attempt, Errand, Fault, Millis, Target, Verdict, WaitReason};
 use crate::workflow::{Doubt, Visible};
 
 /// Applies the verdict of the attempt under way.
@@ -104,7 +105,11 @@ fn probed(
     };
     let attempts_max = definition.attempts_max;
     match verdict {
-        Verdict::Done(output) => step::done(target, attempt.step, output, cx),
+        Verdict::Done(output) => {
+            let (sent, since) = (target.step_attempts > 0, target.doubt_since);
+            step::done(target, attempt.step, output, cx)?;
+            if sent { Ok(()) } else { restore::found_of_another(target, since, cx) }
+        }
         Verdict::Absent => {
             target.absences += 1;
             if target.absences < looks {
@@ -116,9 +121,7 @@ fn probed(
                 let fault = target.last_fault.clone().unwrap_or(super::fault::nonsense(target));
                 return step::failed(target, attempt.step, &super::fault::absent(fault), cx);
             }
-            target.cursor =
-                Cursor::Ready { step: attempt.step, errand: Errand::Send, since: cx.stamp.at };
-            Ok(())
+            step::send_again(target, attempt.step, cx)
         }
         Verdict::Again { memo, after } => {
             if let Some(memo) = memo {

@@ -42,12 +42,25 @@ fn failed(op: &'static str) -> impl Fn(std::io::Error) -> MediaError {
 pub struct Media {
     folder: PathBuf,
     dice: Dice,
-    moving: Mutex<()>,
+    /// How many hold on to what there is.
+    moving: Mutex<usize>,
 }
 
 impl std::fmt::Debug for Media {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Media({})", self.folder.display())
+    }
+}
+
+/// While it lives, no kept file is removed.
+#[derive(Debug)]
+pub struct Held<'a> {
+    media: &'a Media,
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        *self.media.lock() -= 1;
     }
 }
 
@@ -83,7 +96,7 @@ impl Media {
             let path = entry.map_err(failed("open"))?.path();
             fs::remove_file(path).map_err(failed("clear"))?;
         }
-        Ok(Self { folder, dice, moving: Mutex::new(()) })
+        Ok(Self { folder, dice, moving: Mutex::new(0) })
     }
 
     /// A fresh file to write to.
@@ -137,8 +150,14 @@ impl Media {
     }
 
     /// The lock under which a file is replaced or removed.
-    fn lock(&self) -> MutexGuard<'_, ()> {
+    fn lock(&self) -> MutexGuard<'_, usize> {
         self.moving.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps every file that is there until what this gives is dropped.
+    pub fn hold(&self) -> Held<'_> {
+        *self.lock() += 1;
+        Held { media: self }
     }
 
     /// The kept files that were written before an instant.
@@ -164,15 +183,15 @@ impl Media {
         Ok(found)
     }
 
-    /// Removes the bytes of a digest, unless they were written at an instant or later. Whether they
-    /// were removed.
+    /// Removes the bytes of a digest, unless they were written at an instant or later, or somebody
+    /// holds on to what there is. Whether they were removed.
     ///
     /// # Errors
     /// When the disk refuses.
     pub fn remove(&self, digest: &Digest, before: Timestamp) -> Result<bool, MediaError> {
         let path = self.path(digest);
-        let _whole = self.lock();
-        if !is_older(&path, before)? {
+        let holders = self.lock();
+        if *holders > 0 || !is_older(&path, before)? {
             return Ok(false);
         }
         fs::remove_file(&path).map_err(failed("remove"))?;
@@ -304,6 +323,10 @@ mod tests {
         media.put(b"old").expect("kept again");
         assert!(!media.remove(&old, limit).expect("looked at"));
         age(&media.path(&old), 0);
+        let (one, other) = (media.hold(), media.hold());
+        drop(one);
+        assert!(!media.remove(&old, limit).expect("looked at"), "somebody holds on to it");
+        drop(other);
         assert!(media.remove(&old, limit).expect("removed"));
         assert!(media.facts(&old).expect_err("gone").is_missing());
         let stray = media.incoming();

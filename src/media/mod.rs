@@ -10,5 +10,5 @@
 mod files;
 mod links;
 
-pub use files::{Incoming, Media, MediaError};
+pub use files::{Held, Incoming, Media, MediaError};
 pub use links::{LinkFault, MediaLink, MediaLinks};

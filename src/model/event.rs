@@ -103,6 +103,16 @@ pub enum Event {
         /// Whether the caller accepts that the post may be live already.
         force: bool,
     },
+    /// The store was restored from a backup, and the server it was made by may have gone on with
+    /// the target since.
+    Restored {
+        /// Which target.
+        ix: TargetIx,
+        /// When the backup was made.
+        since: Timestamp,
+        /// Whether by now the post may not go out any more.
+        overdue: bool,
+    },
 }
 
 /// Why a post was canceled.

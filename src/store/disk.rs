@@ -21,7 +21,10 @@ use hold::Hold;
 use spill::SpillFolder;
 
 use super::pack::{self, Rows, Visitor};
-use super::{FORMAT, Key, MetaRecord, Order, Record, Scanned, Store, StoreError, Write, read};
+use super::still::{self, Aside};
+use super::{
+    FORMAT, Key, MetaRecord, Order, RawFrame, Record, Scanned, Store, StoreError, Write, read,
+};
 use crate::model::Digest;
 
 /// sled's own default grows with the machine.
@@ -48,6 +51,8 @@ struct Writer {
     loosened: Vec<Digest>,
     /// Why nothing more is written.
     broken: Option<String>,
+    /// The still under way.
+    aside: Option<Aside>,
 }
 
 /// The tree and the files beside it.
@@ -85,6 +90,14 @@ impl Sled {
         // Only now is it sure that what the tree names is durable, and that it is our tree.
         store.tree.spill.sweep(|digest| pack::is_named(&store.tree, digest))?;
         Ok(store)
+    }
+
+    /// Makes the process life that a restored store comes from the last one there was.
+    ///
+    /// # Errors
+    /// `Disk`.
+    pub fn resume_epoch(&self, epoch: u64) -> Result<(), StoreError> {
+        self.write_meta(|_| epoch).map(drop)
     }
 
     /// Whether sled has put nothing into the files it never syncs. It must always be so.
@@ -138,6 +151,9 @@ impl Sled {
     fn apply(&self, writer: &mut Writer, writes: &[Write]) -> Result<(), StoreError> {
         let plan = pack::plan(&self.tree, writes)?;
         self.tree.spill.write(&plan.files)?;
+        if let Some(aside) = &mut writer.aside {
+            aside.note(&self.tree, writes);
+        }
         let mut batch = sled::Batch::default();
         for (key, row) in plan.rows {
             match row {
@@ -216,6 +232,19 @@ impl Store for Sled {
 
     fn begin_epoch(&self) -> Result<u64, StoreError> {
         self.write_meta(|epoch| epoch + 1)
+    }
+
+    fn begin_still(&self) -> Result<(), StoreError> {
+        still::begin(&mut self.writer().aside)
+    }
+
+    fn still_page(&self, rows: usize) -> Result<Vec<RawFrame>, StoreError> {
+        // While the writer is ours, nobody commits.
+        still::under_way(&mut self.writer().aside)?.page(&self.tree, rows)
+    }
+
+    fn end_still(&self) {
+        self.writer().aside = None;
     }
 }
 

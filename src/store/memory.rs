@@ -5,7 +5,10 @@ use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::pack::{self, Plan, Rows, Visitor};
-use super::{FORMAT, Key, MetaRecord, Order, Record, Scanned, Store, StoreError, Write, read};
+use super::still::{self, Aside};
+use super::{
+    FORMAT, Key, MetaRecord, Order, RawFrame, Record, Scanned, Store, StoreError, Write, read,
+};
 use crate::model::Digest;
 
 /// A store in memory. Clones are handles on the same store, so a core that should be dead can
@@ -25,6 +28,8 @@ struct Image {
     loosened: Vec<Digest>,
     epoch: u64,
     fails_in: Option<u64>,
+    /// The still under way.
+    aside: Option<Aside>,
 }
 
 /// What the rows of one commit were before it.
@@ -121,6 +126,10 @@ impl Store for Memory {
             return Err(StoreError::Fenced { ours: epoch, stored: image.epoch });
         }
         let plan = pack::plan(&*image, writes)?;
+        if let Some(mut aside) = image.aside.take() {
+            aside.note(&*image, writes);
+            image.aside = Some(aside);
+        }
         image.apply(plan);
         Ok(())
     }
@@ -141,6 +150,22 @@ impl Store for Memory {
         image.settle()?;
         image.epoch = epoch;
         Ok(epoch)
+    }
+
+    fn begin_still(&self) -> Result<(), StoreError> {
+        still::begin(&mut self.lock().aside)
+    }
+
+    fn still_page(&self, rows: usize) -> Result<Vec<RawFrame>, StoreError> {
+        let mut image = self.lock();
+        let mut aside = image.aside.take();
+        let page = still::under_way(&mut aside).and_then(|aside| aside.page(&*image, rows));
+        image.aside = aside;
+        page
+    }
+
+    fn end_still(&self) {
+        self.lock().aside = None;
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Words: a *write* puts or deletes one key; a *commit* is a list of writes that becomes visible
 //! at once and whole; a *flush* makes every commit before it survive a power loss; the *epoch*
-//! is the number of the process life that may write.
+//! is the number of the process life that may write; a *still* is what the store held at one
+//! instant, read while others commit.
 //!
 //! Two implementations: `Sled` on disk and `Memory` with a live and a durable image, for the
 //! simulation. Both store the same bytes, so both prove the same codec.
@@ -14,10 +15,12 @@ mod record;
 mod batch;
 mod pack;
 mod read;
+mod still;
 mod disk;
 mod memory;
 mod verify;
 mod aside;
+mod audit;
 
 #[cfg(test)]
 mod samples;
@@ -25,6 +28,7 @@ mod samples;
 mod tests;
 
 pub use aside::{BrokeOff, aside};
+pub use audit::{Audit, audit, kept_catalog};
 pub use batch::{batch_writes, load_batch};
 pub use disk::Sled;
 pub use key::Key;
@@ -33,6 +37,7 @@ pub use record::{
     BatchHead, ClaimRecord, ClaimState, CredentialRecord, DefinitionRecord, FetchedRecord,
     MetaRecord, OauthStateRecord, ParkRecord, PostPlace, Record, TimerRecord, UpkeepRecord,
 };
+pub use still::{Framed, RawFrame, Still};
 pub use verify::{Finding, VerifyReport, verify};
 
 /// The format of the store as a whole: raised when an older program must not open it.
@@ -107,6 +112,12 @@ pub enum StoreError {
         /// The limit.
         max: usize,
     },
+    /// What the store holds at one instant cannot be read while others commit.
+    #[error("copy the store: {problem}")]
+    Still {
+        /// Why.
+        problem: String,
+    },
 }
 
 /// An ordered map of typed keys to records with atomic, fenced commits.
@@ -168,6 +179,21 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// `Disk` or `Corrupt`.
     fn begin_epoch(&self) -> Result<u64, StoreError>;
+
+    /// For `Still` alone: begins one.
+    ///
+    /// # Errors
+    /// `Still` when there is another.
+    fn begin_still(&self) -> Result<(), StoreError>;
+
+    /// For `Still` alone: its next frames.
+    ///
+    /// # Errors
+    /// See `Still::page`.
+    fn still_page(&self, rows: usize) -> Result<Vec<RawFrame>, StoreError>;
+
+    /// For `Still` alone: ends it.
+    fn end_still(&self);
 }
 
 /// One key met by a scan.

@@ -30,6 +30,9 @@ const PART: u8 = 0xf0;
 /// Private family: `f1 digest key`, an empty row: `key` is stored in that file.
 const NAMED: u8 = 0xf1;
 
+/// No key of a record begins with this byte or a higher one.
+pub(super) const PRIVATE_FROM: u8 = PART;
+
 /// Takes a row; says whether it wants another.
 pub(super) type Visitor<'a> = dyn FnMut(&[u8], &[u8]) -> Result<bool, StoreError> + 'a;
 

@@ -285,6 +285,7 @@ impl Maker {
                 request: self.maybe(Self::request_id),
                 force: self.below(2) == 0,
             },
+            12 => Event::Restored { ix, since: self.at(), overdue: self.below(2) == 0 },
             _ => {
                 let uri = self.maybe(Self::text);
                 Event::Ruled { ix, ruling: Ruling::Published { uri } }
@@ -363,7 +364,7 @@ impl Maker {
             Key::Content(..) => Record::Content(self.content()),
             Key::Memo(..) => Record::Memo(self.text()),
             Key::Entry(..) => {
-                let kind = self.below(13);
+                let kind = self.below(14);
                 self.entry(kind)
             }
             Key::Timer(..) => Record::Timer(TimerRecord { running: self.below(2) == 0 }),

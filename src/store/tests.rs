@@ -5,5 +5,6 @@ mod damage;
 mod disk;
 mod large;
 mod memory;
+mod still;
 mod support;
 mod verify;

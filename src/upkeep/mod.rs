@@ -1,4 +1,4 @@
-//! What is done by the clock: forgetting what is no longer needed.
+//! What is done by the clock: forgetting what is no longer needed, renewing what ends, backing up.
 //!
 //! Words: a *task* is one of `workflows/upkeep`; a *page* is what one commit of it handles.
 //!
@@ -11,5 +11,5 @@ mod run;
 
 pub use media::prune_media;
 pub use notices::trim_notices;
-pub use run::{Upkeep, next_run};
+pub use run::{Upkeep, broke_off, next_run};
 pub use tasks::{expire_claims, trim_journals};

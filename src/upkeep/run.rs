@@ -8,6 +8,7 @@ use super::media::prune_media;
 use super::notices::trim_notices;
 use super::tasks::{TaskError, expire_claims, trim_journals};
 use crate::accounts::Accounts;
+use crate::backup::{Backups, Keep};
 use crate::engine::Handle;
 use crate::media::Media;
 use crate::model::{Digest, Millis, Now, Timestamp};
@@ -19,6 +20,9 @@ const LONGEST_SLEEP: Millis = Millis::from_secs(30);
 /// Pages of one run at the most; the rest waits for the next time.
 const PAGES_MAX: usize = 1_000;
 
+/// How the report of a run begins that did not come to its end.
+const BROKE_OFF: &str = "broke off: ";
+
 /// Runs upkeep tasks by their schedules.
 pub struct Upkeep {
     /// The store, for reading.
@@ -29,6 +33,8 @@ pub struct Upkeep {
     pub accounts: Arc<Accounts>,
     /// The files of media.
     pub media: Arc<Media>,
+    /// The backups.
+    pub backups: Arc<Backups>,
     /// The clock.
     pub now: Now,
     /// The tasks.
@@ -42,18 +48,31 @@ impl std::fmt::Debug for Upkeep {
 }
 
 impl Upkeep {
-    /// Runs until dropped. A task whose time passed while nobody ran it runs at once.
+    /// Runs until dropped. A task whose time passed while nobody ran it runs at once. A backup may
+    /// take long, and nothing else waits for it.
     pub async fn run(self) {
+        let (long, short): (Vec<_>, Vec<_>) = self.tasks.iter().partition(|task| task.is_backup());
+        tokio::join!(self.run_all(&short), self.run_all(&long));
+    }
+
+    async fn run_all(&self, tasks: &[&UpkeepDefinition]) {
         let began = (self.now)();
+        // When each last ran in this process: the store may not have taken a note of it.
+        let mut ran: Vec<Option<Timestamp>> = vec![None; tasks.len()];
         loop {
             let now = (self.now)();
             let mut next = now.plus(LONGEST_SLEEP);
-            for task in &self.tasks {
-                match due(self.store.as_ref(), task, began, now) {
-                    Some(at) if at <= now => self.run_task(task, now).await,
-                    Some(at) => next = next.min(at),
-                    None => {}
+            for (task, ran) in tasks.iter().zip(&mut ran) {
+                let mut at = match *ran {
+                    Some(ran) => next_run(&task.schedule, ran.min(now)),
+                    None => due(self.store.as_ref(), task, began, now),
+                };
+                if at.is_some_and(|at| at <= now) {
+                    self.run_task(task, now).await;
+                    *ran = Some(now);
+                    at = next_run(&task.schedule, now);
                 }
+                next = at.map_or(next, |at| next.min(at));
             }
             let sleep = next.since((self.now)()).max(Millis(1));
             tokio::time::sleep(sleep.as_duration()).await;
@@ -68,11 +87,11 @@ impl Upkeep {
             }
             Err(problem) => {
                 tracing::warn!(task = task.name, %problem, "upkeep broke off until its next time");
-                format!("broke off: {problem}")
+                format!("{BROKE_OFF}{problem}")
             }
         };
         let record = UpkeepRecord { name: task.name.clone(), ran_at: now, report };
-        let writes = vec![Write::Put(key(task), Record::Upkeep(record))];
+        let writes = vec![Write::Put(key(&task.name), Record::Upkeep(record))];
         if let Err(problem) = self.engine.write(Vec::new(), writes).await {
             tracing::warn!(task = task.name, %problem, "upkeep could not note that it ran");
         }
@@ -95,6 +114,7 @@ impl Upkeep {
                     return renewed.map_err(|fault| TaskError::Accounts(fault.message));
                 }
                 UpkeepTask::PruneMedia { keep } => return self.prune(now, keep, task.page).await,
+                UpkeepTask::Backup { copies } => return self.back_up(now, copies, task.page).await,
             };
             total += count;
             if count < task.page {
@@ -113,6 +133,34 @@ impl Upkeep {
     }
 }
 
+impl Upkeep {
+    /// Makes a backup, and then removes those that need not be kept: where none can be made, none
+    /// goes.
+    async fn back_up(
+        &self,
+        now: Timestamp,
+        copies: usize,
+        page: usize,
+    ) -> Result<usize, TaskError> {
+        let backups = Arc::clone(&self.backups);
+        let work = move || {
+            let made = backups.create(None, now, page)?;
+            for missing in &made.contents.missing {
+                tracing::warn!(
+                    record = missing.key,
+                    problem = missing.problem,
+                    "not in the backup"
+                );
+            }
+            let keep = Keep { copies: Some(copies), younger_than: None };
+            backups.prune(None, keep, now)?;
+            Ok(usize::try_from(made.contents.rows).unwrap_or(usize::MAX))
+        };
+        let made = aside(work).await;
+        made.unwrap_or_else(|problem| Err(TaskError::Broken(problem.to_string())))
+    }
+}
+
 /// When a task is next due; one that never ran, at its first time since this process began.
 fn due(
     store: &dyn Store,
@@ -120,7 +168,7 @@ fn due(
     began: Timestamp,
     now: Timestamp,
 ) -> Option<Timestamp> {
-    let last = match store.get(&key(task)) {
+    let last = match store.get(&key(&task.name)) {
         Ok(Some(Record::Upkeep(record))) => record.ran_at,
         _ => began,
     };
@@ -134,8 +182,19 @@ pub fn next_run(schedule: &cron::Schedule, after: Timestamp) -> Option<Timestamp
     Some(Timestamp::from_millis(next.timestamp_millis()))
 }
 
-fn key(task: &UpkeepDefinition) -> Key {
-    let hash = ring::digest::digest(&ring::digest::SHA256, task.name.as_bytes());
+/// Why the last run of a task broke off, if it did, and when.
+pub fn broke_off(store: &dyn Store, task: &str) -> Option<(Timestamp, String)> {
+    match store.get(&key(task)) {
+        Ok(Some(Record::Upkeep(record))) => {
+            let why = record.report.strip_prefix(BROKE_OFF)?.to_owned();
+            Some((record.ran_at, why))
+        }
+        _ => None,
+    }
+}
+
+fn key(task: &str) -> Key {
+    let hash = ring::digest::digest(&ring::digest::SHA256, task.as_bytes());
     let mut digest = [0; 32];
     digest.copy_from_slice(hash.as_ref());
     Key::Upkeep(Digest(digest))
@@ -163,7 +222,7 @@ mod tests {
             "it is due, not put off"
         );
         let ran = UpkeepRecord { name: task.name.clone(), ran_at: woken_late, report: "".into() };
-        let note = Write::Put(key(task), Record::Upkeep(ran));
+        let note = Write::Put(key(&task.name), Record::Upkeep(ran));
         store.commit(epoch, &[note]).expect("memory");
         let next = Some(at("2026-05-08T13:07:00Z"));
         assert_eq!(due(store.as_ref(), task, began, woken_late), next);

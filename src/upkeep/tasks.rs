@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::backup::BackupError;
 use crate::engine::{Handle, WriteError};
 use crate::media::MediaError;
 use crate::model::{BatchId, Digest, Millis, Timestamp};
@@ -21,6 +22,9 @@ pub enum TaskError {
     /// The folder of media cannot be read or changed.
     #[error(transparent)]
     Media(#[from] MediaError),
+    /// There is no backup.
+    #[error(transparent)]
+    Backup(#[from] BackupError),
     /// The task broke off by a mistake of ours.
     #[error("run the task: {0}")]
     Broken(String),

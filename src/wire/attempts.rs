@@ -49,6 +49,9 @@ pub fn attempts(entries: &[JournalEntry], ix: TargetIx, post: PostId) -> Vec<Att
             Event::Recovered { ix: found } if *found == ix => {
                 unheard(out.last_mut(), at, "this server stopped while the request was under way");
             }
+            Event::Restored { ix: found, .. } if *found == ix => {
+                unheard(out.last_mut(), at, "this server was restored from a backup");
+            }
             // Between its beginning and its answer a timer rings for an attempt at its deadline.
             Event::Woke { ix: woken } if *woken == ix => {
                 unheard(out.last_mut(), at, "no answer came before the deadline");

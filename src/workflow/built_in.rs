@@ -15,12 +15,13 @@ pub const PUBLISH: [(&str, &str); 5] = [
 ];
 
 /// Every built-in upkeep task: name and text.
-pub const UPKEEP: [(&str, &str); 5] = [
+pub const UPKEEP: [(&str, &str); 6] = [
     ("expire-claims", include_str!("../../workflows/upkeep/expire-claims.toml")),
     ("trim-journals", include_str!("../../workflows/upkeep/trim-journals.toml")),
     ("refresh-credentials", include_str!("../../workflows/upkeep/refresh-credentials.toml")),
     ("trim-notices", include_str!("../../workflows/upkeep/trim-notices.toml")),
     ("prune-media", include_str!("../../workflows/upkeep/prune-media.toml")),
+    ("backup", include_str!("../../workflows/upkeep/backup.toml")),
 ];
 
 /// Every built-in definition of a delivery: name and text.
@@ -293,6 +294,9 @@ mod tests {
             let problem = parse_upkeep("trim-journals", &text).expect_err(says).to_string();
             assert!(problem.contains(says), "{problem}");
         }
+        let none = text("backup").replacen("copies = 3", "copies = 0", 1);
+        let problem = parse_upkeep("backup", &none).expect_err("none is kept").to_string();
+        assert!(problem.contains("copies, 1 or more"), "{problem}");
         let hasty = text("prune-media").replacen("7d", "59m", 1);
         let problem = parse_upkeep("prune-media", &hasty).expect_err("too short").to_string();
         assert!(problem.contains("at least 1h"), "{problem}");

@@ -83,7 +83,8 @@ pub enum Visible {
 /// What may be done when a visible call's outcome is unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Doubt {
-    /// Send the identical bytes again: the platform de-duplicates.
+    /// Send the identical bytes again: the platform de-duplicates, by a key that derives from the
+    /// post alone, because a server restored from a backup may know nothing else of it.
     Repeat,
     /// Read back after a grace longer than a sent request can still land.
     Probe {

@@ -21,5 +21,5 @@ pub use definition::{
     Backoff, Catalog, Definition, Doubt, Each, OnFail, Step, Visible, When, WorkflowError,
 };
 pub use deliver::{DeliverDefinition, parse_deliver};
-pub use parse::parse;
+pub use parse::{parse, parse_span};
 pub use upkeep::{UpkeepDefinition, UpkeepTask, parse_upkeep};

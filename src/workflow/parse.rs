@@ -101,6 +101,14 @@ struct BackoffFile {
     jitter_percent: u8,
 }
 
+/// The span of a text with its unit, such as `500ms`, `10s`, `2m`, `24h`, `90d`.
+///
+/// # Errors
+/// What is wrong with the text, in words.
+pub fn parse_span(text: &str) -> Result<Millis, String> {
+    Span::try_from(text.to_owned()).map(|span| span.0)
+}
+
 /// A span with its unit, such as `500ms`, `10s`, `2m`, `24h`, `90d`.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(try_from = "String")]

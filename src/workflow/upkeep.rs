@@ -46,6 +46,18 @@ pub enum UpkeepTask {
         /// How long they are kept at least.
         keep: Millis,
     },
+    /// Makes a backup, and removes those that need not be kept.
+    Backup {
+        /// How many are kept.
+        copies: usize,
+    },
+}
+
+impl UpkeepDefinition {
+    /// Whether it makes backups.
+    pub const fn is_backup(&self) -> bool {
+        matches!(self.task, UpkeepTask::Backup { .. })
+    }
 }
 
 /// The shortest `keep` of media: longer than any request takes between keeping bytes and naming
@@ -59,6 +71,7 @@ struct File {
     cron: String,
     keep: Option<Span>,
     ahead: Option<Span>,
+    copies: Option<usize>,
     page: usize,
 }
 
@@ -70,6 +83,7 @@ enum TaskFile {
     TrimNotices,
     PruneMedia,
     RefreshCredentials,
+    Backup,
 }
 
 /// The upkeep task that a text states.
@@ -95,7 +109,19 @@ pub fn parse_upkeep(name: &str, text: &str) -> Result<UpkeepDefinition, Workflow
             "ahead, such as \"5m\", belongs to refresh_credentials alone".to_owned(),
         ));
     }
+    let backs_up = matches!(file.task, TaskFile::Backup);
+    if file.copies.is_some_and(|copies| copies > 0) != backs_up {
+        return Err(wrong(
+            "copies, 1 or more, belongs to backup alone; backup.scheduled in config.toml switches \
+             it off"
+                .to_owned(),
+        ));
+    }
     let task = match (file.task, file.keep) {
+        (TaskFile::Backup, None) => UpkeepTask::Backup { copies: file.copies.unwrap_or(1) },
+        (TaskFile::Backup, Some(_)) => {
+            return Err(wrong("backup takes no keep; copies says how many are kept".to_owned()));
+        }
         (TaskFile::RefreshCredentials, None) => {
             UpkeepTask::RefreshCredentials { ahead: file.ahead.map_or(Millis(0), |span| span.0) }
         }

@@ -448,3 +448,46 @@ fn killed_between_send_and_answer(scheduled: bool) {
     let attempts = journal["attempts"].as_array().expect("attempts").len();
     assert!(attempts >= 3, "the lost attempt, its repeat and the comment: {journal}");
 }
+
+#[test]
+fn a_restored_server_finds_what_went_out_since_its_backup() {
+    let Some(rig) = Rig::new(None) else { return };
+    let words = "restored #tag @nobody.invalid";
+    let mut body = rig.body(words, json!({ "firstComment": { "text": "restored: why" } }));
+    let picture = json!({ "kind": "image", "altText": "a pixel", "bytesBase64": PNG });
+    body["media"] = json!([picture]);
+    body["scheduledAt"] = json!(in_a_moment());
+    let accepted = rig.server.post(&body.to_string());
+    assert_eq!(accepted.status, 202, "{}", accepted.json());
+    let batch = text(&accepted.json()["id"]);
+    let Rig { host, server, data, _folder, .. } = rig;
+    let backup = _folder.path().join("kept.backup").display().to_string();
+    let made = server.cli(&["backup", "create", "--to", &backup]);
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let settled = |server: &Server| {
+        let mut now = Value::Null;
+        until("the batch settles", || {
+            now = server.get(&format!("/v1/posts/{batch}")).json();
+            now["status"] != "queued"
+        });
+        now
+    };
+    let first = settled(&server);
+    assert_eq!(first["status"], "published", "{first}");
+    server.kill();
+
+    let elsewhere = data.with_file_name("elsewhere");
+    let to = elsewhere.display().to_string();
+    let restored = support::cli(&elsewhere, &["backup", "restore", &backup, "--to", &to]);
+    let said = String::from_utf8_lossy(&restored.stdout).into_owned();
+    assert!(restored.status.success() && said.contains("knows a post by its key: 1"), "{said}");
+    let again = settled(&start(&elsewhere, SETTINGS));
+    assert_eq!(again["status"], "published", "{again}");
+    // It began anew, so the record it wanted to put said another time: it found its own there.
+    for member in ["uri", "cid", "firstCommentUri"] {
+        assert_eq!(again["results"][0][member], first["results"][0][member], "{member}");
+    }
+    for text in [words, "restored: why"] {
+        assert_eq!(host.posts(&host.ada, text).len(), 1, "{text}");
+    }
+}

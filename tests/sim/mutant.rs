@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use fanfare::store::{ClaimState, Key, Memory, Order, Record, Scanned, Store, StoreError, Write};
+use fanfare::store::{
+    ClaimState, Key, Memory, Order, RawFrame, Record, Scanned, Store, StoreError, Write,
+};
 
 /// A named mistake of the engine or of what it stands on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,5 +105,17 @@ impl Store for Mutated {
 
     fn begin_epoch(&self) -> Result<u64, StoreError> {
         self.inner.begin_epoch()
+    }
+
+    fn begin_still(&self) -> Result<(), StoreError> {
+        self.inner.begin_still()
+    }
+
+    fn still_page(&self, rows: usize) -> Result<Vec<RawFrame>, StoreError> {
+        self.inner.still_page(rows)
+    }
+
+    fn end_still(&self) {
+        self.inner.end_still();
     }
 }

@@ -13,7 +13,7 @@ const FLOORS: &[&[&str]] = &[
     &["store", "upstream", "media"],
     &["engine"],
     &["accounts"],
-    &["courier", "webhooks"],
+    &["courier", "webhooks", "backup"],
     &["upkeep"],
     &["admission"],
     &["control"],

@@ -106,6 +106,18 @@ pub(super) const RULES: &[Rule] = &[
         "An attachment's bytes cannot be kept or read.",
         "Send the request again; the operator finds the reason in the log.",
     ),
+    Rule::new(
+        "backup.refused",
+        INVALID,
+        "A backup may not be made or removed as it was asked.",
+        "The message says what stands in the way.",
+    ),
+    Rule::new(
+        "backup.failed",
+        OURS,
+        "A backup could not be made, read or removed.",
+        "The message names the file or the record; make room or repair, then try again.",
+    ),
     // The sandbox's own side.
     Rule::new(
         "sandbox.enabled",

@@ -55,6 +55,7 @@ fn events() -> Vec<(&'static str, Event)> {
         ("removed", Event::Canceled { ix: IX, reason: CancelReason::AccountRemoved }),
         ("ruled", Event::Ruled { ix: IX, ruling: Ruling::Failed }),
         ("retried", Event::Retried { ix: IX, due: at(40_000), request: None, force: true }),
+        ("restored", Event::Restored { ix: IX, since: at(1), overdue: false }),
     ]
 }
 
@@ -68,6 +69,7 @@ fn taken(event: &str) -> &'static [&'static str] {
         "removed" => &["queued", "ready", "waiting"],
         "ruled" => &["held"],
         "retried" => &["held", "failed"],
+        "restored" => &["queued", "ready", "running", "waiting", "doubtful"],
         other => panic!("{other}"),
     }
 }

@@ -5,3 +5,4 @@ mod matrix;
 mod publish;
 mod doubt;
 mod changes;
+mod restored;

@@ -55,6 +55,7 @@ pub(super) const PROBE: Doubt =
     Doubt::Probe { grace: Millis(5_000), looks: 2, pause: Millis(2_000) };
 
 /// A one-target batch with its catalog; events are applied to it and its journal is kept.
+#[derive(Clone)]
 pub(super) struct World {
     pub catalog: Catalog,
     pub batch: Batch,

@@ -5,11 +5,11 @@
 
 use rkyv::util::AlignedVec;
 
-use super::{Key, Record, v1, v2};
+use super::{Key, Record, v1, v2, v3};
 use crate::store::StoreError;
 
 /// The newest version; those above it belong to newer programs.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 const HEADER_BYTES: usize = 5;
 
 /// The frame of `record` under `key`.
@@ -18,8 +18,10 @@ const HEADER_BYTES: usize = 5;
 /// When the record is not of the kind its key says: a mistake of the caller.
 pub(in crate::store) fn encode(key: &Key, record: &Record) -> Vec<u8> {
     assert!(record.fits(key), "a record of another kind under {key}");
-    let newest = v2::archive(record).map(|archive| (2, archive));
-    let written = newest.or_else(|| v1::archive(record).map(|archive| (1, archive)));
+    let newest = v3::archive(record).map(|archive| (3, archive));
+    let written = newest
+        .or_else(|| v2::archive(record).map(|archive| (2, archive)))
+        .or_else(|| v1::archive(record).map(|archive| (1, archive)));
     let (version, archive) = written.expect("every kind of record has a version that writes it");
     let mut frame = Vec::with_capacity(HEADER_BYTES + archive.len());
     frame.push(version);
@@ -50,6 +52,7 @@ pub(in crate::store) fn decode(key: &Key, frame: &[u8]) -> Result<Record, StoreE
     match version {
         1 => v1::restore(key, &aligned).map_err(|unfit| corrupt(unfit.0)),
         2 => v2::restore(key, &aligned).map_err(|unfit| corrupt(unfit.0)),
+        3 => v3::restore(key, &aligned).map_err(|unfit| corrupt(unfit.0)),
         other => Err(corrupt(format!("no program ever wrote version {other}"))),
     }
 }
@@ -130,6 +133,6 @@ mod tests {
         let mut frame = vec![VERSION + 1, 0, 0, 0, 0, 9, 9];
         let sum = checksum(VERSION + 1, &Key::Meta, &[9, 9]);
         frame[1..5].copy_from_slice(&sum.to_le_bytes());
-        assert_eq!(decode(&Key::Meta, &frame), Err(StoreError::TooNew { found: 3, known: 2 }));
+        assert_eq!(decode(&Key::Meta, &frame), Err(StoreError::TooNew { found: 4, known: 3 }));
     }
 }

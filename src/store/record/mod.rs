@@ -1,9 +1,10 @@
-//! Every record there is, as the other rooms see it; `v1` and `v2` are how it stands on disk: a
+//! Every record there is, as the other rooms see it; `v1` to `v3` are how it stands on disk: a
 //! kind is written in the newest version that changed it, and read in all.
 
 mod frame;
 mod v1;
 mod v2;
+mod v3;
 mod archive;
 mod mirror;
 

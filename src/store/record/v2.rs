@@ -18,12 +18,11 @@ use super::{Key, Record};
 use crate::model;
 use crate::store;
 
-/// The archive of `record`; `None` for a kind that is as it was.
+/// The archive of `record`; `None` for a kind that is as it was, or that a newer version writes.
 pub(super) fn archive(record: &Record) -> Option<AlignedVec> {
     Some(match record {
         Record::Batch(it) => write(&Head::freeze(it)),
         Record::Target(it) => write(&Target::freeze(it.as_ref())),
-        Record::Entry(it) => write(&Entry::freeze(it.as_ref())),
         Record::KeyUse(it) => write(&i64::freeze(it)),
         Record::Media(it) => write(&Media::freeze(it)),
         Record::Endpoint(it) => write(&Endpoint::freeze(it)),
@@ -48,6 +47,7 @@ pub(super) fn archive(record: &Record) -> Option<AlignedVec> {
         | Record::Post(_)
         | Record::Claim(_)
         | Record::Mark
+        | Record::Entry(_)
         | Record::Upkeep(_) => return None,
     })
 }
@@ -113,13 +113,13 @@ frozen_struct! { Target of model::Target {
     published_at: Option<i64>,
     updated_at: i64,
 } without memo }
-frozen_struct! { Entry of model::JournalEntry {
+retired_struct! { Entry of model::JournalEntry {
     batch: [u8; 16],
     n: u32,
     stamp: Stamp,
     event: Event,
 } }
-frozen_enum! { Event of model::Event {
+retired_enum! { Event of model::Event {
     Accepted(batch: Box<Accepted>),
     Woke { ix: u8 },
     Begun { ix: u8 },

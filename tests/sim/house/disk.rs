@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use fanfare::model::Notice;
-use fanfare::store::{ClaimState, Key, Order, Record, Scanned, Store, StoreError, Write};
+use fanfare::store::{ClaimState, Key, Order, RawFrame, Record, Scanned, Store, StoreError, Write};
 
 use super::world::World;
 
@@ -127,5 +127,17 @@ impl Store for Disk {
 
     fn begin_epoch(&self) -> Result<u64, StoreError> {
         self.world.memory.begin_epoch()
+    }
+
+    fn begin_still(&self) -> Result<(), StoreError> {
+        self.world.memory.begin_still()
+    }
+
+    fn still_page(&self, rows: usize) -> Result<Vec<RawFrame>, StoreError> {
+        self.world.memory.still_page(rows)
+    }
+
+    fn end_still(&self) {
+        self.world.memory.end_still();
     }
 }

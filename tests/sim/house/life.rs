@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use fanfare::accounts::{Accounts, AccountsOptions, Seal};
 use fanfare::admission::{Admission, AdmissionOptions};
+use fanfare::backup::Backups;
 use fanfare::courier::{Courier, CourierOptions};
 use fanfare::engine::{self, Clocks, Core, Handle, Options};
 use fanfare::media::{Media, MediaLinks};
@@ -163,9 +164,19 @@ fn build(world: &Arc<World>, folder: &Path) -> Result<Built, StoreError> {
         store: Arc::clone(&common.store),
         engine: common.engine.clone(),
         accounts: Arc::clone(&accounts),
+        backups: Arc::new(Backups {
+            store: Arc::clone(&common.store),
+            media: Arc::clone(&media),
+            data: folder.to_owned(),
+            folder: folder.join("backups"),
+            instance: "sim".to_owned(),
+            has_secret_key: false,
+            free_bytes_min: 0,
+        }),
         media,
         now: Arc::clone(&common.now),
-        tasks: loaded.upkeep,
+        // A backup is a file, and this world has no disk for it.
+        tasks: loaded.upkeep.into_iter().filter(|it| !it.is_backup()).collect(),
     };
     let Common { store, engine, .. } = common;
     let rooms = Rooms { engine, admission, accounts, webhooks, store };

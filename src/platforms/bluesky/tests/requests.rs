@@ -48,7 +48,7 @@ fn each_step_says_these_very_bytes() {
             r#"{"features":[{"$type":"app.bsky.richtext.facet#mention","did":"did:plc:a"}],"#,
             r#""index":{"byteEnd":13,"byteStart":6}}],"#,
             r#""langs":["en"],"tags":["t"],"text":"é #a @a.test"},"#,
-            r#""repo":"did:plc:me","rkey":"3n74wodl2up26","swapRecord":null}"#,
+            r#""repo":"did:plc:me","rkey":"3kuk22222up26","swapRecord":null}"#,
         ),
     );
     check(
@@ -58,7 +58,7 @@ fn each_step_says_these_very_bytes() {
             r#"{"collection":"app.bsky.feed.post","record":{"$type":"app.bsky.feed.post","#,
             r#""createdAt":"2027-01-15T08:00:00.000Z","langs":["en"],"#,
             r#""reply":{"parent":{"cid":"c","uri":"at://u"},"root":{"cid":"c","uri":"at://u"}},"#,
-            r#""text":"more"},"repo":"did:plc:me","rkey":"3n74wodl2uq26","swapRecord":null}"#,
+            r#""text":"more"},"repo":"did:plc:me","rkey":"3kuk22222uq26","swapRecord":null}"#,
         ),
     );
 }
