@@ -32,6 +32,7 @@ pub use memory::Memory;
 pub use record::{
     BatchHead, ClaimRecord, ClaimState, CredentialRecord, DefinitionRecord, FetchedRecord,
     MetaRecord, OauthStateRecord, ParkRecord, PostPlace, Record, TimerRecord, UpkeepRecord,
+    decode as decode_record, encode as encode_record,
 };
 pub use verify::{Finding, VerifyReport, verify};
 
