@@ -1,7 +1,7 @@
 //! The whole house for one input: its rooms and its door over a store in memory, a clock that runs
 //! ahead whenever nobody has anything to do, and a world that always says the same.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -255,17 +255,6 @@ impl Ground {
         }))
     }
 
-    fn words(&self) -> Words {
-        Words {
-            links: self.links.clone(),
-            now: Arc::clone(&self.clocks.now),
-            dice: Arc::clone(&self.clocks.dice),
-            ceiling: 1_000,
-            envelope: error_body,
-            origins: vec!["http://localhost:3001".to_owned()],
-        }
-    }
-
     async fn furnish(self, accounts: Arc<Accounts>) -> House {
         accounts.default_profile().await.expect("room");
         let account = accounts.connect_sandbox("sandbox".to_owned(), None).await.expect("room");
@@ -274,7 +263,7 @@ impl Ground {
         let asked = KeyRequest { name, prefix: KeyPrefix::Live, scopes, profile: None };
         let key = accounts.mint_key(asked).await.expect("room").plaintext.expose().to_owned();
         let webhooks = self.webhooks();
-        let words = Arc::new(self.words());
+        let words = Arc::new(words(&self.clocks));
         let control = Arc::new(Control {
             store: Arc::clone(&self.store),
             engine: self.engine.clone(),
@@ -294,7 +283,7 @@ impl Ground {
         let callback = Arc::clone(&oauth).into_callback();
         let handlers = Handlers {
             words: Arc::clone(&words),
-            bodies: Bodies::new(1 << 16, 1 << 20, Millis(60_000)),
+            bodies: bodies(),
             limiter: Limiter::new(1_000, Millis(60_000)),
             store: Arc::clone(&self.store),
             admission: self.admission(),
@@ -311,10 +300,8 @@ impl Ground {
     }
 
     fn gate(self, words: &Arc<Words>, handlers: Handlers, callback: Api) -> Gate {
-        let bodies = handlers.bodies.clone();
         let api = handlers.into_api();
-        let description = Description::new(BASE);
-        let mcp = Mcp::new(Arc::clone(words), bodies, Arc::clone(&api), &description);
+        let (description, mcp) = agents(&api);
         let files = MediaDoor { links: self.media_links, media: self.media, store: self.store };
         let ready = Ready {
             engine: self.engine.clone(),
@@ -342,6 +329,42 @@ impl Ground {
 fn loaded() -> &'static Loaded {
     static LOADED: OnceLock<Loaded> = OnceLock::new();
     LOADED.get_or_init(|| workflow::load(&Default::default()).expect("the built-in texts hold"))
+}
+
+/// The API as tools, and its description. To make them takes longer than all else does, so they are
+/// made once a thread, over whichever API is the newest.
+fn agents(api: &Api) -> (Description, Mcp) {
+    thread_local! {
+        static NEWEST: RefCell<Option<Api>> = const { RefCell::new(None) };
+        static MADE: OnceCell<(Description, Mcp)> = const { OnceCell::new() };
+    }
+    NEWEST.set(Some(Arc::clone(api)));
+    let make = || {
+        let newest: Api = Arc::new(|inbound| {
+            let api = NEWEST.with_borrow(|api| api.as_ref().map(Arc::clone));
+            (api.expect("a house set it"))(inbound)
+        });
+        let words = Arc::new(words(&clocks()));
+        let description = Description::new(BASE);
+        let mcp = Mcp::new(words, bodies(), newest, &description);
+        (description, mcp)
+    };
+    MADE.with(|made| made.get_or_init(make).clone())
+}
+
+fn bodies() -> Bodies {
+    Bodies::new(1 << 16, 1 << 20, Millis(60_000))
+}
+
+fn words(clocks: &Clocks) -> Words {
+    Words {
+        links: Links { base: BASE.to_owned() },
+        now: Arc::clone(&clocks.now),
+        dice: Arc::clone(&clocks.dice),
+        ceiling: 1_000,
+        envelope: error_body,
+        origins: vec!["http://localhost:3001".to_owned()],
+    }
 }
 
 /// A clock that stands on the runtime's, and dice that fall alike for every input.
