@@ -59,5 +59,6 @@ pub use ready::{DiskState, Ready};
 pub use reply::{Answer, Envelope, Words};
 pub use route::{Route, route};
 pub use rules::{Named, Rule, all as all_rules, find as find_rule};
-pub use server::{Answering, HangUp, Limits, Server, Service};
+pub use server::{Answering, HangUp, Limits, Server, Service, serve_alone};
 pub use stream::AnswerBody;
+pub use upload::{Bounds, Received, receive};

@@ -11,7 +11,7 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::header::{CONNECTION, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -105,47 +105,12 @@ impl Server {
         &self,
         stream: TcpStream,
         seat: Arc<Seat>,
-        mut stop: watch::Receiver<bool>,
+        stop: watch::Receiver<bool>,
     ) -> impl Future<Output = ()> + Send + use<> {
         // Answers are written whole; waiting to fill a packet would only delay them.
         let _ = stream.set_nodelay(true);
-        let patience =
-            Patience { header: self.limits.header_timeout, idle: self.limits.idle_timeout };
-        let words = Arc::clone(&self.words);
-        let refusal: Refusal = Arc::new(move |status| words.raw_refusal(&reply::malformed(status)));
-        let socket = Socket::new(stream, Arc::clone(&seat), patience, refusal);
-        let service = service(Arc::clone(&self.service), Arc::clone(&seat), stop.clone());
-        async move {
-            // Header time is kept by `Socket`, which can tell a late header from an idle client.
-            let served = http1::Builder::new()
-                .header_read_timeout(None)
-                .max_buf_size(HEADER_BYTES_MAX)
-                .serve_connection(socket, service);
-            let mut served = std::pin::pin!(served);
-            let (mut leaving, mut stopping) = (false, false);
-            loop {
-                tokio::select! {
-                    result = served.as_mut() => {
-                        if let Err(error) = result {
-                            tracing::debug!(%error, "a connection ended early");
-                        }
-                        return;
-                    }
-                    () = seat.asked_to_leave(), if !leaving => {
-                        if seat.mark().0 != Phase::Busy {
-                            return;
-                        }
-                        leaving = true;
-                        served.as_mut().graceful_shutdown();
-                    }
-                    () = told(&mut stop), if !stopping => {
-                        stopping = true;
-                        seat.dismiss();
-                        served.as_mut().graceful_shutdown();
-                    }
-                }
-            }
-        }
+        let (words, service) = (Arc::clone(&self.words), Arc::clone(&self.service));
+        serve_stream(stream, seat, self.limits, words, service, stop)
     }
 
     fn turn_away(&self, stream: TcpStream, now: &Arc<AtomicUsize>, tasks: &mut JoinSet<()>) {
@@ -160,6 +125,65 @@ impl Server {
             let _ = tokio::time::timeout(TURNED_AWAY_WAIT.as_duration(), telling).await;
             now.fetch_sub(1, Ordering::AcqRel);
         });
+    }
+}
+
+/// Serves the one connection there is, whatever carries it, until it ends or `stop` turns true.
+pub async fn serve_alone<T>(
+    stream: T,
+    limits: Limits,
+    words: Arc<Words>,
+    service: Service,
+    stop: watch::Receiver<bool>,
+) where
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let seat = Roster::new(1).enter().expect("nobody else is there");
+    serve_stream(stream, seat, limits, words, service, stop).await;
+}
+
+async fn serve_stream<T>(
+    stream: T,
+    seat: Arc<Seat>,
+    limits: Limits,
+    words: Arc<Words>,
+    answering: Service,
+    mut stop: watch::Receiver<bool>,
+) where
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let patience = Patience { header: limits.header_timeout, idle: limits.idle_timeout };
+    let refusal: Refusal = Arc::new(move |status| words.raw_refusal(&reply::malformed(status)));
+    let socket = Socket::new(stream, Arc::clone(&seat), patience, refusal);
+    let service = service(answering, Arc::clone(&seat), stop.clone());
+    // Header time is kept by `Socket`, which can tell a late header from an idle client.
+    let served = http1::Builder::new()
+        .header_read_timeout(None)
+        .max_buf_size(HEADER_BYTES_MAX)
+        .serve_connection(socket, service);
+    let mut served = std::pin::pin!(served);
+    let (mut leaving, mut stopping) = (false, false);
+    loop {
+        tokio::select! {
+            result = served.as_mut() => {
+                if let Err(error) = result {
+                    tracing::debug!(%error, "a connection ended early");
+                }
+                return;
+            }
+            () = seat.asked_to_leave(), if !leaving => {
+                if seat.mark().0 != Phase::Busy {
+                    return;
+                }
+                leaving = true;
+                served.as_mut().graceful_shutdown();
+            }
+            () = told(&mut stop), if !stopping => {
+                stopping = true;
+                seat.dismiss();
+                served.as_mut().graceful_shutdown();
+            }
+        }
     }
 }
 

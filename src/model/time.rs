@@ -35,6 +35,9 @@ impl fmt::Display for Millis {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
 
+/// 0000-01-01T00:00:00Z.
+const YEAR_0_MS: i64 = -62_167_219_200_000;
+
 /// Why a text is no instant we accept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TimeError {
@@ -117,7 +120,9 @@ impl FromStr for Timestamp {
             return Err(TimeError::Naive);
         }
         let at: jiff::Timestamp = text.parse().map_err(|_| TimeError::Malformed)?;
-        Ok(Self(at.as_millisecond()))
+        // An offset can lead to before the year 0, which has no spelling of four digits.
+        let at = at.as_millisecond();
+        if at < YEAR_0_MS { Err(TimeError::Malformed) } else { Ok(Self(at)) }
     }
 }
 
@@ -152,12 +157,14 @@ mod tests {
         check("2026-05-08T12:00:00.123456Z", Ok("2026-05-08T12:00:00.123Z"));
         check("2026-05-08T12:00:00+02:00", Ok("2026-05-08T10:00:00.000Z"));
         check("2026-05-08T12:00:00-05:30", Ok("2026-05-08T17:30:00.000Z"));
+        check("0000-01-01T00:00:00Z", Ok("0000-01-01T00:00:00.000Z"));
         check("2026-05-08T12:00:00", Err(TimeError::Naive));
         check("2026-05-08T12:00", Err(TimeError::Naive));
         for bad in [
             "",
             "2026-05-08",
             "2026-05-08t12:00:00z",
+            "0000-01-01T00:00:00+23:59",
             "2026-02-30T12:00:00Z",
             "2026-05-08T12:00:60Z",
             "2026-05-08 12:00:00Z",

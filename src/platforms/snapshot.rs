@@ -37,7 +37,9 @@ pub(super) fn interpret(codec: &dyn Platform, cx: &Context<'_>, answer: &Answer)
             fault: Fault::new(
                 Code::InternalError,
                 format!("a snapshot of media was answered with {}", shown(other)),
-            ),
+            )
+            .rule("server.attempt")
+            .remedy("Please report this with the post's journal."),
             after: None,
         },
     }

@@ -36,6 +36,7 @@ pub use memory::Memory;
 pub use record::{
     BatchHead, ClaimRecord, ClaimState, CredentialRecord, DefinitionRecord, FetchedRecord,
     MetaRecord, OauthStateRecord, ParkRecord, PostPlace, Record, TimerRecord, UpkeepRecord,
+    decode as decode_record, encode as encode_record,
 };
 pub use still::{Framed, RawFrame, Still};
 pub use verify::{Finding, VerifyReport, verify};

@@ -40,18 +40,19 @@ const INSTRUCTIONS: &str = "\
     unknown, look at the account before you post again. To repeat a call safely, give the same \
     _meta.idempotencyKey with it.";
 
-/// Speaks the Model Context Protocol.
+/// Speaks the Model Context Protocol. A clone shares the tools.
+#[derive(Clone)]
 pub struct Mcp {
     words: Arc<Words>,
     bodies: Bodies,
     api: Api,
-    tools: Vec<Tool>,
+    tools: Arc<[Tool]>,
 }
 
 impl Mcp {
     /// A server whose tools are the operations of `description`, carried out by `api`.
     pub fn new(words: Arc<Words>, bodies: Bodies, api: Api, description: &Description) -> Self {
-        Self { words, bodies, api, tools: tools(description) }
+        Self { words, bodies, api, tools: tools(description).into() }
     }
 
     /// Answers a request for `/mcp`, whatever its method.

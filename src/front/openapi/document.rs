@@ -1,5 +1,7 @@
 //! The document, put together from its parts.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
@@ -39,10 +41,10 @@ const COUNTED: [&str; 3] = ["RateLimit-Limit", "RateLimit-Remaining", "RateLimit
 /// What answers carry where an `Idempotency-Key` may be sent.
 const KEYED: [&str; 2] = ["Idempotency-Key", "Idempotency-Replayed"];
 
-/// The description of this server's API.
-#[derive(Debug)]
+/// The description of this server's API. A clone shares it.
+#[derive(Debug, Clone)]
 pub struct Description {
-    document: Value,
+    document: Arc<Value>,
     body: Bytes,
 }
 
@@ -57,7 +59,7 @@ impl Description {
         components["schemas"] = part(SCHEMAS);
         document["components"] = components;
         let body = Bytes::from(document.to_string());
-        Self { document, body }
+        Self { document: Arc::new(document), body }
     }
 
     /// `GET /openapi.json`.

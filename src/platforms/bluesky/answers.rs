@@ -49,7 +49,10 @@ pub(super) fn visible(answer: &Answer) -> Verdict {
     match answer {
         Answer::NotSent { why } => Verdict::Retry { fault: not_sent(BLUESKY, why), after: None },
         Answer::MaybeSent { why } => Verdict::Unknown { fault: unheard(BLUESKY, why, None) },
-        Answer::Heard { status, headers, body, at } => definite(*status, headers, body, *at)
+        // Only a client's error says that nothing was done, whatever else the body names.
+        Answer::Heard { status, headers, body, at } => Some(*status)
+            .filter(|status| (400..500).contains(status))
+            .and_then(|status| definite(status, headers, body, *at))
             .unwrap_or_else(|| {
                 let response = response_json(Some(*status), body);
                 let why = format!("status {status}");

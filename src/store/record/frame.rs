@@ -16,7 +16,7 @@ const HEADER_BYTES: usize = 5;
 ///
 /// # Panics
 /// When the record is not of the kind its key says: a mistake of the caller.
-pub(in crate::store) fn encode(key: &Key, record: &Record) -> Vec<u8> {
+pub fn encode(key: &Key, record: &Record) -> Vec<u8> {
     assert!(record.fits(key), "a record of another kind under {key}");
     let newest = v3::archive(record).map(|archive| (3, archive));
     let written = newest
@@ -34,7 +34,7 @@ pub(in crate::store) fn encode(key: &Key, record: &Record) -> Vec<u8> {
 ///
 /// # Errors
 /// `Corrupt` when anything about it is not as written; `TooNew` when a newer program wrote it.
-pub(in crate::store) fn decode(key: &Key, frame: &[u8]) -> Result<Record, StoreError> {
+pub fn decode(key: &Key, frame: &[u8]) -> Result<Record, StoreError> {
     let corrupt = |problem: String| StoreError::Corrupt { key: key.to_string(), problem };
     let Some((header, archive)) = frame.split_first_chunk::<HEADER_BYTES>() else {
         return Err(corrupt(format!("{} bytes are too few for a record", frame.len())));

@@ -11,7 +11,7 @@ mod mirror;
 #[cfg(test)]
 pub(super) mod golden;
 
-pub(super) use frame::{decode, encode};
+pub use frame::{decode, encode};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

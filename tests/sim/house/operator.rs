@@ -125,18 +125,18 @@ async fn rule(world: &Arc<World>, rooms: &Arc<Rooms>) {
         return;
     }
     let Ok(batches) = journal::batches(&world.memory) else { return };
-    let held = batches
-        .iter()
-        .flat_map(|batch| batch.targets.iter())
-        .find_map(|target| matches!(target.cursor, Cursor::Held { .. }).then_some(target.post));
-    let Some(post) = held else { return };
+    let mut all = batches.iter().flat_map(|batch| batch.targets.iter().map(move |it| (batch, it)));
+    let held = all.find(|(_, target)| matches!(target.cursor, Cursor::Held { .. }));
+    let Some((batch, target)) = held else { return };
+    let (post, text) = (target.post, batch.content_of(target).text.clone());
     // Long enough after for what was sent to have landed.
     pause(10_000).await;
     let landed = {
         let mut state = world.state();
         let now = state.true_time();
         state.timeline.settle(now);
-        state.timeline.count(&post.to_string(), "post") > 0
+        state.pds.settle(now);
+        state.timeline.count(&post.to_string(), "post") + state.pds.says(&text) > 0
     };
     let ruling = if landed { Ruling::Published { uri: None } } else { Ruling::Failed };
     let _ = rooms.engine.change(post, Change::Rule { ruling }, Asking::default()).await;

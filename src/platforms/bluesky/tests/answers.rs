@@ -96,6 +96,13 @@ fn refusals_count_where_they_are_certain() {
     let unknown = "bluesky.publish.outcome_unknown";
     check("publish", heard(400, "<html>proxy</html>"), "Unknown", unknown);
     check("publish", heard(413, "<html>too large</html>"), "Unknown", unknown);
+    // Nor does an error's name where the status says something else.
+    for name in ["AccountTakedown", "BlobNotFound", "ExpiredToken", "InvalidRequest"] {
+        for status in [200, 500, 503] {
+            check("publish", heard(status, &error(name)), "Unknown", unknown);
+            check("first_comment", heard(status, &error(name)), "Unknown", unknown);
+        }
+    }
     check("upload", heard(413, "<html>too large</html>"), "Refuse", "bluesky.rejected");
     check("upload", heard(400, &error("InvalidMimeType")), "Refuse", "bluesky.rejected");
 }

@@ -1,0 +1,5 @@
+//! What platforms answer, under the fuzzer.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| bodies::answers::run(input));

@@ -1,0 +1,5 @@
+//! Stored bytes, under the fuzzer.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| bodies::records::run(input));

@@ -1,0 +1,5 @@
+//! Workflow definitions and cron expressions, under the fuzzer.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| bodies::workflows::run(input));
