@@ -26,6 +26,14 @@ use crate::model::Digest;
 
 /// sled's own default grows with the machine.
 const CACHE_BYTES: u64 = 64 << 20;
+/// sled writes its log in segments of 512 KiB and trusts, when it opens, that of the segments
+/// written last no two lost their beginnings. So no more than this goes to the disk unsynced.
+const UNSYNCED_BYTES_MAX: i64 = 128 << 10;
+/// How much of ours it may take up before it is asked how much it really wrote: up to three times
+/// as much.
+const GATHERED_BYTES_MAX: usize = 64 << 10;
+/// What a row costs beside itself: sled writes a page anew for every ten changes of it.
+const ROW_SHARE_BYTES: usize = 1_024;
 
 /// A folder with a sled tree in it, held by this process alone.
 #[derive(Debug)]
@@ -48,6 +56,10 @@ struct Writer {
     loosened: Vec<Digest>,
     /// Why nothing more is written.
     broken: Option<String>,
+    /// About how much sled has gathered since it was last asked to write.
+    gathered_bytes: usize,
+    /// Up to where its log has been synced.
+    synced: i64,
 }
 
 /// The tree and the files beside it.
@@ -66,6 +78,7 @@ impl Sled {
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
         file::create_folder(folder)?;
         let hold = Hold::take(folder)?;
+        file::clear_half_made(folder)?;
         let db = guarded_open(folder, || {
             sled::Config::new().path(folder).cache_capacity(CACHE_BYTES).flush_every_ms(None).open()
         })?;
@@ -137,7 +150,14 @@ impl Sled {
 
     fn apply(&self, writer: &mut Writer, writes: &[Write]) -> Result<(), StoreError> {
         let plan = pack::plan(&self.tree, writes)?;
-        self.tree.spill.write(&plan.files)?;
+        let spilled = self.tree.spill.write(&plan.files);
+        writer.note(spilled)?;
+        let sizes = plan.rows.iter().map(|(key, row)| key.len() + row.as_ref().map_or(0, Vec::len));
+        let bytes: usize = sizes.map(|bytes| bytes + ROW_SHARE_BYTES).sum();
+        if writer.gathered_bytes + bytes > GATHERED_BYTES_MAX {
+            let written = self.write_out(writer);
+            writer.note(written)?;
+        }
         let mut batch = sled::Batch::default();
         for (key, row) in plan.rows {
             match row {
@@ -150,7 +170,20 @@ impl Sled {
             guarded("commit", || self.tree.db.apply_batch(batch))
         };
         writer.loosened.extend(plan.loosened);
+        writer.gathered_bytes += bytes;
         writer.note(applied)
+    }
+
+    /// Lets sled write what it has gathered, and syncs before too much is unsynced.
+    fn write_out(&self, writer: &mut Writer) -> Result<(), StoreError> {
+        guarded("write out", || self.tree.db.flush())?;
+        let written = self.tree.written();
+        writer.gathered_bytes = 0;
+        if written - writer.synced > UNSYNCED_BYTES_MAX {
+            self.file.sync()?;
+            writer.synced = written;
+        }
+        Ok(())
     }
 
     fn writer(&self) -> MutexGuard<'_, Writer> {
@@ -206,10 +239,17 @@ impl Store for Sled {
         let loosened = {
             let mut writer = self.writer();
             writer.check("flush")?;
+            writer.gathered_bytes = 0;
             std::mem::take(&mut writer.loosened)
         };
-        let flushed = guarded("flush", || self.tree.db.flush()).and_then(|_| self.file.sync());
-        self.writer().note(flushed)?;
+        let flushed = guarded("flush", || self.tree.db.flush()).and_then(|_| {
+            let written = self.tree.written();
+            self.file.sync().map(|()| written)
+        });
+        {
+            let mut writer = self.writer();
+            writer.synced = writer.note(flushed)?;
+        }
         self.remove_files(loosened);
         Ok(())
     }
@@ -235,6 +275,13 @@ impl Writer {
             self.broken.get_or_insert_with(|| error.to_string());
         }
         result
+    }
+}
+
+impl Tree {
+    /// Up to where sled has written its log. How much that is, only this hidden part of it tells.
+    fn written(&self) -> i64 {
+        self.db.context.pagecache.log.stable_offset()
     }
 }
 
