@@ -56,8 +56,6 @@ pub struct Disk {
     clock: usize,
     /// Commits acknowledged so far.
     pub told: u64,
-    /// Whether the flush of a file was refused: what was pending then may be lost for ever.
-    pub refused: bool,
 }
 
 /// What becomes of everything that is not certain.
@@ -111,7 +109,8 @@ impl Disk {
             Act::Flush { inode } => self.flush(*inode),
             Act::FlushFolder { path } => self.flush_names(path),
             Act::Told { made } => self.told = self.told.max(*made),
-            Act::Refused { flush_of } => self.refused |= flush_of.is_some(),
+            Act::Refused { letter: b'S', inode } => self.give_up(*inode),
+            Act::Refused { .. } => {}
         }
     }
 
@@ -132,6 +131,14 @@ impl Disk {
         let Content { certain, pending } = &mut self.files[*file];
         for (_, change) in pending.drain(..) {
             change.apply(certain);
+        }
+    }
+
+    /// A flush failed: the system says so once, and what it could not write is as good as lost,
+    /// even if a later flush succeeds.
+    fn give_up(&mut self, inode: u64) {
+        if let Some(file) = self.by_inode.get(&inode) {
+            self.files[*file].pending.clear();
         }
     }
 

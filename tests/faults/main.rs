@@ -9,6 +9,7 @@ mod disk;
 mod house;
 mod plan;
 mod power;
+mod refusals;
 mod shim;
 mod trace;
 
@@ -34,6 +35,7 @@ fn cuts() -> u64 {
 fn plays_a_part() {
     match std::env::var("FAULT_ROLE").as_deref() {
         Ok("works") => power::works(),
+        Ok("strives") => refusals::strives(),
         Ok(other) => panic!("no such part: {other}"),
         Err(_) => {}
     }

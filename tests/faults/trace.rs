@@ -24,8 +24,8 @@ pub enum Act {
     FlushFolder { path: String },
     /// The process told how many commits it had acknowledged.
     Told { made: u64 },
-    /// The flush of a file was refused, if it was one.
-    Refused { flush_of: Option<u64> },
+    /// A call was refused: its letter, and the inode it was about.
+    Refused { letter: u8, inode: u64 },
 }
 
 /// Reads a trace.
@@ -58,7 +58,7 @@ pub fn read(path: &Path) -> Vec<Act> {
             b'S' => Act::Flush { inode },
             b'F' => Act::FlushFolder { path: text() },
             b'M' => Act::Told { made: u64::from_le_bytes(data.try_into().expect("one number")) },
-            b'X' => Act::Refused { flush_of: (data == b"S").then_some(inode) },
+            b'X' => Act::Refused { letter: data[0], inode },
             other => panic!("no such record: {other}"),
         });
     }
