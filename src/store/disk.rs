@@ -5,6 +5,7 @@
 //! damaged, so every call of it is guarded; after the first failure of a write nothing more is
 //! accepted, because memory may be ahead of the disk from then on.
 
+mod database;
 mod file;
 mod guard;
 mod hold;
@@ -15,8 +16,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
+use database::Database;
 use file::DataFile;
-use guard::{guarded, guarded_open, guarded_read};
+use guard::{guarded, guarded_read};
 use hold::Hold;
 use spill::SpillFolder;
 
@@ -24,8 +26,6 @@ use super::pack::{self, Rows, Visitor};
 use super::{FORMAT, Key, MetaRecord, Order, Record, Scanned, Store, StoreError, Write, read};
 use crate::model::Digest;
 
-/// sled's own default grows with the machine.
-const CACHE_BYTES: u64 = 64 << 20;
 /// sled writes its log in segments of 512 KiB and trusts, when it opens, that of the segments
 /// written last no two lost their beginnings. So no more than this goes to the disk unsynced.
 const UNSYNCED_BYTES_MAX: i64 = 128 << 10;
@@ -65,7 +65,7 @@ struct Writer {
 /// The tree and the files beside it.
 #[derive(Debug)]
 struct Tree {
-    db: sled::Db,
+    db: Database,
     spill: SpillFolder,
 }
 
@@ -79,9 +79,7 @@ impl Sled {
         file::create_folder(folder)?;
         let hold = Hold::take(folder)?;
         file::clear_half_made(folder)?;
-        let db = guarded_open(folder, || {
-            sled::Config::new().path(folder).cache_capacity(CACHE_BYTES).flush_every_ms(None).open()
-        })?;
+        let db = Database::open(folder)?;
         let file = DataFile::of(folder)?;
         let tree = Tree { db, spill: SpillFolder::open(folder)? };
         file::sync_new_store(folder)?;
@@ -177,7 +175,7 @@ impl Sled {
     /// Lets sled write what it has gathered, and syncs before too much is unsynced.
     fn write_out(&self, writer: &mut Writer) -> Result<(), StoreError> {
         guarded("write out", || self.tree.db.flush())?;
-        let written = self.tree.written();
+        let written = self.tree.db.written();
         writer.gathered_bytes = 0;
         if written - writer.synced > UNSYNCED_BYTES_MAX {
             self.file.sync()?;
@@ -243,7 +241,7 @@ impl Store for Sled {
             std::mem::take(&mut writer.loosened)
         };
         let flushed = guarded("flush", || self.tree.db.flush()).and_then(|_| {
-            let written = self.tree.written();
+            let written = self.tree.db.written();
             self.file.sync().map(|()| written)
         });
         {
@@ -275,13 +273,6 @@ impl Writer {
             self.broken.get_or_insert_with(|| error.to_string());
         }
         result
-    }
-}
-
-impl Tree {
-    /// Up to where sled has written its log. How much that is, only this hidden part of it tells.
-    fn written(&self) -> i64 {
-        self.db.context.pagecache.log.stable_offset()
     }
 }
 
