@@ -10,6 +10,7 @@ mod house;
 mod plan;
 mod power;
 mod refusals;
+mod served;
 mod shim;
 mod trace;
 
