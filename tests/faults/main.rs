@@ -4,6 +4,7 @@
 mod support;
 
 mod child;
+mod damage;
 mod dice;
 mod disk;
 mod house;
@@ -37,6 +38,7 @@ fn plays_a_part() {
     match std::env::var("FAULT_ROLE").as_deref() {
         Ok("works") => power::works(),
         Ok("strives") => refusals::strives(),
+        Ok("looks") => damage::looks(),
         Ok(other) => panic!("no such part: {other}"),
         Err(_) => {}
     }
