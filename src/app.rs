@@ -121,6 +121,8 @@ fn start(options: &ServeOptions) -> Result<(), AppError> {
     start_log(&config);
     let connections_max = raise_open_files(config.server.connections_max);
     let store = Arc::new(Sled::open(&config.data_dir.join("store"))?);
+    // What is older than it was would be published a second time.
+    store.check_whole()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let engine = OnceLock::new();
     let outcome = runtime.block_on(run(&config, connections_max, store, &engine));

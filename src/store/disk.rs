@@ -9,6 +9,7 @@ mod database;
 mod file;
 mod guard;
 mod hold;
+mod seal;
 mod spill;
 
 use std::ops::Bound;
@@ -20,6 +21,7 @@ use database::Database;
 use file::DataFile;
 use guard::{guarded, guarded_read};
 use hold::Hold;
+use seal::{Reached, Seal};
 use spill::SpillFolder;
 
 use super::pack::{self, Rows, Visitor};
@@ -34,6 +36,8 @@ const UNSYNCED_BYTES_MAX: i64 = 128 << 10;
 const GATHERED_BYTES_MAX: usize = 64 << 10;
 /// What a row costs beside itself: sled writes a page anew for every ten changes of it.
 const ROW_SHARE_BYTES: usize = 1_024;
+/// Stores have been sealed since this format.
+const SEALED_FORMAT: u32 = 3;
 
 /// A folder with a sled tree in it, held by this process alone.
 #[derive(Debug)]
@@ -41,6 +45,7 @@ pub struct Sled {
     // Dropped in this order: the tree before the lock that keeps others out.
     tree: Tree,
     file: DataFile,
+    reached: Reached,
     folder: PathBuf,
     epoch: AtomicU64,
     /// Makes a commit appear at once to a read of several rows.
@@ -56,6 +61,8 @@ struct Writer {
     loosened: Vec<Digest>,
     /// Why nothing more is written.
     broken: Option<String>,
+    /// The seal of all rows as they stand; none until a row is written.
+    seal: Option<Seal>,
     /// About how much sled has gathered since it was last asked to write.
     gathered_bytes: usize,
     /// Up to where its log has been synced.
@@ -82,10 +89,12 @@ impl Sled {
         let db = Database::open(folder)?;
         let file = DataFile::of(folder)?;
         let tree = Tree { db, spill: SpillFolder::open(folder)? };
+        let reached = Reached::open(folder)?;
         file::sync_new_store(folder)?;
         let store = Self {
             tree,
             file,
+            reached,
             folder: folder.to_owned(),
             epoch: AtomicU64::new(0),
             gate: RwLock::new(()),
@@ -119,10 +128,7 @@ impl Sled {
     fn begin(&self) -> Result<(), StoreError> {
         let Some(Record::Meta(meta)) = read::get(&self.tree, &Key::Meta)? else {
             if file::is_marked(&self.folder) {
-                return Err(StoreError::Corrupt {
-                    key: format!("the store in {}", self.folder.display()),
-                    problem: "it was in use before and opened empty".to_owned(),
-                });
+                return Err(self.corrupt("it was in use before and opened empty".to_owned()));
             }
             self.write_meta(|_| 0)?;
             return file::mark(&self.folder);
@@ -130,8 +136,27 @@ impl Sled {
         if meta.format > FORMAT {
             return Err(StoreError::TooNew { found: meta.format, known: FORMAT });
         }
+        self.check_count(meta.format)?;
         self.epoch.store(meta.epoch, Ordering::SeqCst);
         if file::is_marked(&self.folder) { Ok(()) } else { file::mark(&self.folder) }
+    }
+
+    /// Whether the newest commits are all there.
+    fn check_count(&self, format: u32) -> Result<(), StoreError> {
+        let reached = self.reached.commits();
+        let problem = match self.tree.seal()? {
+            Some(Seal { commits, .. }) if commits >= reached => return Ok(()),
+            None if format < SEALED_FORMAT => return Ok(()),
+            Some(Seal { commits, .. }) => {
+                format!("it had {reached} commits, and the newest it shows is {commits}")
+            }
+            None => "its seal is gone".to_owned(),
+        };
+        Err(self.corrupt(problem))
+    }
+
+    fn corrupt(&self, problem: String) -> StoreError {
+        StoreError::Corrupt { key: format!("the store in {}", self.folder.display()), problem }
     }
 
     fn write_meta(&self, next: impl FnOnce(u64) -> u64) -> Result<u64, StoreError> {
@@ -156,19 +181,32 @@ impl Sled {
             let written = self.write_out(writer);
             writer.note(written)?;
         }
+        let mut seal = match writer.seal {
+            Some(seal) => seal,
+            None => self.tree.seal()?.map_or_else(|| self.tree.sealed_anew(), Ok)?,
+        };
+        seal.commits += 1;
         let mut batch = sled::Batch::default();
         for (key, row) in plan.rows {
+            if let Some(before) = self.tree.row(&key)? {
+                seal.take(&key, &before);
+            }
             match row {
-                Some(row) => batch.insert(key, row),
+                Some(row) => {
+                    seal.add(&key, &row);
+                    batch.insert(key, row);
+                }
                 None => batch.remove(key),
             }
         }
+        batch.insert(&seal::KEY, seal.row());
         let applied = {
             let _alone = self.gate.write().unwrap_or_else(PoisonError::into_inner);
             guarded("commit", || self.tree.db.apply_batch(batch))
         };
         writer.loosened.extend(plan.loosened);
         writer.gathered_bytes += bytes;
+        writer.seal = Some(seal);
         writer.note(applied)
     }
 
@@ -234,15 +272,17 @@ impl Store for Sled {
     }
 
     fn flush(&self) -> Result<(), StoreError> {
-        let loosened = {
+        let (loosened, commits) = {
             let mut writer = self.writer();
             writer.check("flush")?;
             writer.gathered_bytes = 0;
-            std::mem::take(&mut writer.loosened)
+            let commits = writer.seal.map_or(0, |seal| seal.commits);
+            (std::mem::take(&mut writer.loosened), commits)
         };
         let flushed = guarded("flush", || self.tree.db.flush()).and_then(|_| {
             let written = self.tree.db.written();
-            self.file.sync().map(|()| written)
+            self.file.sync()?;
+            self.reached.note(commits).map(|()| written)
         });
         {
             let mut writer = self.writer();
@@ -254,6 +294,16 @@ impl Store for Sled {
 
     fn begin_epoch(&self) -> Result<u64, StoreError> {
         self.write_meta(|epoch| epoch + 1)
+    }
+
+    fn check_whole(&self) -> Result<(), StoreError> {
+        let before = self.tree.seal()?;
+        let sum = self.tree.sealed_anew()?.sum;
+        // What is committed meanwhile is in one of them and not in the other.
+        if before != self.tree.seal()? || before.is_none_or(|seal| seal.sum == sum) {
+            return Ok(());
+        }
+        Err(self.corrupt("some of its records are older than they were, or gone".to_owned()))
     }
 }
 
@@ -273,6 +323,26 @@ impl Writer {
             self.broken.get_or_insert_with(|| error.to_string());
         }
         result
+    }
+}
+
+impl Tree {
+    /// The seal as it is stored.
+    fn seal(&self) -> Result<Option<Seal>, StoreError> {
+        Ok(self.row(&seal::KEY)?.and_then(|row| Seal::of(&row)))
+    }
+
+    /// The seal of all rows as they are, by themselves.
+    fn sealed_anew(&self) -> Result<Seal, StoreError> {
+        let mut seal = Seal::default();
+        let all = (Bound::Unbounded, Bound::Unbounded);
+        self.visit(all.0, all.1, Order::Ascending, &mut |key, row| {
+            if key != seal::KEY {
+                seal.add(key, row);
+            }
+            Ok(true)
+        })?;
+        Ok(seal)
     }
 }
 
@@ -328,10 +398,11 @@ impl Sled {
         self.tree.db.get(key).expect("a sound disk").map(|row| row.to_vec())
     }
 
-    /// How many raw rows there are, and the bytes of the largest value.
+    /// How many raw rows there are beside the seal, and the bytes of the largest value.
     pub(in crate::store) fn raw_sizes(&self) -> (usize, usize) {
+        let rows = self.tree.db.iter().map(|row| row.expect("a sound disk"));
         let sizes: Vec<usize> =
-            self.tree.db.iter().values().map(|row| row.expect("a sound disk").len()).collect();
+            rows.filter(|(key, _)| *key != seal::KEY).map(|(_, row)| row.len()).collect();
         (sizes.len(), sizes.into_iter().max().unwrap_or(0))
     }
 }

@@ -34,7 +34,7 @@ pub use record::{
 pub use verify::{Finding, VerifyReport, verify};
 
 /// The format of the store as a whole: raised when an older program must not open it.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
 
 /// One change to one key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -166,6 +166,15 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// `Disk` or `Corrupt`.
     fn begin_epoch(&self) -> Result<u64, StoreError>;
+
+    /// Whether all records together are those that were committed: records of which each holds may
+    /// still be older than they were. Says nothing while others commit.
+    ///
+    /// # Errors
+    /// `Corrupt` when they are not; `Disk`.
+    fn check_whole(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
 }
 
 /// One key met by a scan.
