@@ -66,10 +66,6 @@ impl Running {
         Self { child, said }
     }
 
-    pub fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
     /// Waits for its end; none when it does not come.
     pub fn ended(mut self, patience: Duration) -> Option<Ended> {
         // Both pipes close when it ends.

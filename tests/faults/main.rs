@@ -1,5 +1,7 @@
 //! The real store against the faults of a real disk.
 
+#![expect(clippy::print_stdout, reason = "a run tells its seed and what came of it")]
+
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -8,12 +10,14 @@ mod damage;
 mod dice;
 mod disk;
 mod house;
+mod kills;
 mod plan;
 mod power;
 mod refusals;
 mod served;
 mod shim;
 mod trace;
+mod unsound;
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().and_then(|text| text.parse().ok())
@@ -39,6 +43,7 @@ fn plays_a_part() {
         Ok("works") => power::works(),
         Ok("strives") => refusals::strives(),
         Ok("looks") => damage::looks(),
+        Ok("races") => kills::races(),
         Ok(other) => panic!("no such part: {other}"),
         Err(_) => {}
     }

@@ -64,7 +64,7 @@ fn ask(server: &Server, dice: &mut Dice) -> Told {
             }
             answer
         } else {
-            let text = format!("post {n} {}", "x".repeat(dice.below(5_000)));
+            let text = format!("post {n} {}", "x".repeat(dice.below(2_900)));
             let mut body = json!({ "targets": [{ "platform": "sandbox" }], "text": text });
             if n % 2 == 0 {
                 body["scheduledAt"] = json!(support::from_now(std::time::Duration::from_secs(900)));
