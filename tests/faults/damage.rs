@@ -173,8 +173,8 @@ fn make(plan: Plan, data: &Path, lives: u64, closes: bool) -> u64 {
 }
 
 /// Damages a store many times over; counts what came of it.
-fn damages(plan: Plan, kind: usize, count: u64) -> [u64; 3] {
-    let (lives, closes) = KINDS[kind];
+fn damages(plan: Plan, kind: (u64, bool), count: u64) -> [u64; 3] {
+    let (lives, closes) = kind;
     let data = scratch();
     let made = make(plan, data.path(), lives, closes);
     let store = data.path().join("store");
@@ -185,7 +185,7 @@ fn damages(plan: Plan, kind: usize, count: u64) -> [u64; 3] {
             let mut command = child::role("looks", &store, plan.seed);
             command.env("FAULT_MADE", made.to_string());
             command.env("FAULT_FROM", from.to_string()).env("FAULT_TO", to.to_string());
-            let words = format!("FAULT_SEED={}, kind {kind}, {from} to {to}", plan.seed);
+            let words = format!("FAULT_SEED={}, kind {kind:?}, {from} to {to}", plan.seed);
             let ended = Running::spawn(command).ended(PATIENCE);
             let ended = ended.unwrap_or_else(|| panic!("{words}: it hangs"));
             let last = ended.out.lines().rfind(|line| line.starts_with("try ")).unwrap_or_default();
@@ -210,10 +210,9 @@ fn damage_is_refused_or_found_or_harmless() {
     let wanted = number("FAULT_DAMAGES").unwrap_or(800);
     let each = wanted.div_ceil(KINDS.len() as u64);
     let mut all = [0; 3];
-    for kind in 0..KINDS.len() {
-        let plan = Plan { seed: seed + kind as u64 };
-        let came = damages(plan, kind, each);
-        println!("{:?}: {came:?} refused, found, right", KINDS[kind]);
+    for (n, kind) in (0..).zip(KINDS) {
+        let came = damages(Plan { seed: seed + n }, kind, each);
+        println!("{kind:?}: {came:?} refused, found, right");
         all.iter_mut().zip(came).for_each(|(sum, one)| *sum += one);
     }
     assert!(all.iter().all(|count| *count > 0), "the damages are all of one kind: {all:?}");
