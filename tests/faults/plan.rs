@@ -130,7 +130,7 @@ impl Plan {
 
     /// The attachment that must be kept before commit `n` is made.
     pub fn attachment(self, n: u64) -> Option<Vec<u8>> {
-        if n % ACTIONS == 0 { self.picture(n / ACTIONS) } else { None }
+        if n.is_multiple_of(ACTIONS) { self.picture(n / ACTIONS) } else { None }
     }
 
     /// The attachments that the first `count` commits need.
