@@ -28,14 +28,6 @@ use super::pack::{self, Rows, Visitor};
 use super::{FORMAT, Key, MetaRecord, Order, Record, Scanned, Store, StoreError, Write, read};
 use crate::model::Digest;
 
-/// sled writes its log in segments of 512 KiB and trusts, when it opens, that of the segments
-/// written last no two lost their beginnings. So no more than this goes to the disk unsynced.
-const UNSYNCED_BYTES_MAX: i64 = 128 << 10;
-/// How much of ours it may take up before it is asked how much it really wrote: up to three times
-/// as much.
-const GATHERED_BYTES_MAX: usize = 64 << 10;
-/// What a row costs beside itself: sled writes a page anew for every ten changes of it.
-const ROW_SHARE_BYTES: usize = 1_024;
 /// Stores have been sealed since this format.
 const SEALED_FORMAT: u32 = 3;
 
@@ -63,9 +55,7 @@ struct Writer {
     broken: Option<String>,
     /// The seal of all rows as they stand; none until a row is written.
     seal: Option<Seal>,
-    /// About how much sled has gathered since it was last asked to write.
-    gathered_bytes: usize,
-    /// Up to where its log has been synced.
+    /// The segment of sled's log up to which all is synced.
     synced: i64,
 }
 
@@ -175,12 +165,8 @@ impl Sled {
         let plan = pack::plan(&self.tree, writes)?;
         let spilled = self.tree.spill.write(&plan.files);
         writer.note(spilled)?;
-        let sizes = plan.rows.iter().map(|(key, row)| key.len() + row.as_ref().map_or(0, Vec::len));
-        let bytes: usize = sizes.map(|bytes| bytes + ROW_SHARE_BYTES).sum();
-        if writer.gathered_bytes + bytes > GATHERED_BYTES_MAX {
-            let written = self.write_out(writer);
-            writer.note(written)?;
-        }
+        let written = self.write_out(writer);
+        writer.note(written)?;
         let mut seal = match writer.seal {
             Some(seal) => seal,
             None => self.tree.seal()?.map_or_else(|| self.tree.sealed_anew(), Ok)?,
@@ -205,17 +191,16 @@ impl Sled {
             guarded("commit", || self.tree.db.apply_batch(batch))
         };
         writer.loosened.extend(plan.loosened);
-        writer.gathered_bytes += bytes;
         writer.seal = Some(seal);
         writer.note(applied)
     }
 
-    /// Lets sled write what it has gathered, and syncs before too much is unsynced.
+    /// Syncs where sled has begun a segment of its log since the last sync. When it opens, it
+    /// trusts that of two segments begun one after the other the first is whole.
     fn write_out(&self, writer: &mut Writer) -> Result<(), StoreError> {
-        guarded("write out", || self.tree.db.flush())?;
-        let written = self.tree.db.written();
-        writer.gathered_bytes = 0;
-        if written - writer.synced > UNSYNCED_BYTES_MAX {
+        if guarded("commit", || self.tree.db.segment())? > writer.synced {
+            guarded("write out", || self.tree.db.flush())?;
+            let written = self.tree.db.segment_written();
             self.file.sync()?;
             writer.synced = written;
         }
@@ -275,12 +260,11 @@ impl Store for Sled {
         let (loosened, commits) = {
             let mut writer = self.writer();
             writer.check("flush")?;
-            writer.gathered_bytes = 0;
             let commits = writer.seal.map_or(0, |seal| seal.commits);
             (std::mem::take(&mut writer.loosened), commits)
         };
         let flushed = guarded("flush", || self.tree.db.flush()).and_then(|_| {
-            let written = self.tree.db.written();
+            let written = self.tree.db.segment_written();
             self.file.sync()?;
             self.reached.note(commits).map(|()| written)
         });

@@ -6,11 +6,15 @@ use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use sled::LogKind;
+
 use super::guard::{guarded_close, guarded_open, io};
 use crate::store::StoreError;
 
 /// sled's own default grows with the machine.
 const CACHE_BYTES: u64 = 64 << 20;
+/// sled's log is written in segments of this size, unless it is told otherwise.
+const SEGMENT_BYTES: i64 = 512 << 10;
 /// How often it is looked whether somebody waits for a write that has failed.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
@@ -39,9 +43,17 @@ impl Database {
         Ok(opened)
     }
 
-    /// Up to where sled has written its log. How much that is, only this hidden part of it tells.
-    pub(super) fn written(&self) -> i64 {
-        self.context.pagecache.log.stable_offset()
+    /// The segment in which sled's log goes on. Only a hidden part of sled tells: it gives a place
+    /// in the log, which is then left empty.
+    pub(super) fn segment(&self) -> sled::Result<i64> {
+        let place = self.context.pagecache.log.reserve(LogKind::Free, 0, &(), &sled::pin())?;
+        let (lsn, _) = place.abort()?;
+        Ok(lsn / SEGMENT_BYTES)
+    }
+
+    /// The segment up to which the log has been written out.
+    pub(super) fn segment_written(&self) -> i64 {
+        self.context.pagecache.log.stable_offset() / SEGMENT_BYTES
     }
 }
 
