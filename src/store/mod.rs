@@ -89,8 +89,11 @@ pub enum StoreError {
         /// `, pid N` where it is known.
         holder: String,
     },
-    /// A newer program wrote this store.
-    #[error("open: the store has format {found}; this program knows formats up to {known}")]
+    /// A newer program wrote this store or record.
+    #[error(
+        "read the store: a newer fanfare wrote it (format {found}, and this program knows formats \
+         up to {known}); start the newer one again, or restore a backup from before it"
+    )]
     TooNew {
         /// The format found.
         found: u32,

@@ -1,5 +1,5 @@
 /* A preloaded library between a program and its disk: it records what the program does to the
- * files beneath one folder, and makes chosen calls fail.
+ * files beneath one folder, and makes chosen calls fail. It can set the program's clock as well.
  *
  * FAULT_ROOT   the folder; only what lies beneath it is looked at
  * FAULT_TRACE  the file that every call is appended to, in order; none: nothing is recorded
@@ -11,6 +11,7 @@
  *              short: that one writes half and says so, then as sticky.
  *              torn: that one writes half and fails, then as once.
  *              slow: that one fails only after 300 ms, during which others go on; then as sticky.
+ * FAULT_CLOCK  what the wall clock shows when the process begins, in seconds since 1970
  *
  * A record: letter, then inode, offset and length of what follows, little-endian, then that.
  *   W write   T truncate (the length is in the offset)   C create file   D make folder
@@ -41,6 +42,7 @@ static const char *root, *marks, *counted, *mode;
 static size_t root_len;
 static int trace = -1, failure = 0, broken = 0;
 static long fails_at = 0, calls = 0;
+static time_t clock_ahead = 0;
 /* The inode that the call at hand is about, where it is about one. */
 static __thread uint64_t subject;
 
@@ -84,7 +86,9 @@ static void refuse(const char *what) {
 }
 
 __attribute__((constructor)) static void begin(void) {
-    const char *text = getenv("FAULT_ROOT");
+    const char *text = getenv("FAULT_CLOCK");
+    if (text) clock_ahead = atol(text) - time(NULL);
+    text = getenv("FAULT_ROOT");
     if (!text) return;
     root = text;
     root_len = strlen(root);
@@ -426,4 +430,11 @@ int sync_file_range(int fd, off64_t at, off64_t len, unsigned flags) {
     if (!path_of(fd, path)) return real(fd, at, len, flags);
     GUARDED('r', real(fd, at, len, flags));
     END();
+}
+
+int clock_gettime(clockid_t which, struct timespec *now) {
+    REAL(clock_gettime);
+    int done = real(which, now);
+    if (!done && which == CLOCK_REALTIME) now->tv_sec += clock_ahead;
+    return done;
 }

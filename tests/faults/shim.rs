@@ -40,6 +40,11 @@ pub fn between<'a>(command: &'a mut Command, root: &Path) -> &'a mut Command {
     command.env("LD_PRELOAD", library()).env("FAULT_ROOT", root)
 }
 
+/// Sets the clock by which a command begins.
+pub fn at(command: &mut Command, seconds: u64) -> &mut Command {
+    command.env("LD_PRELOAD", library()).env("FAULT_CLOCK", seconds.to_string())
+}
+
 /// Where the shim records to, and takes marks from.
 pub fn recorded<'a>(command: &'a mut Command, trace: &Path) -> &'a mut Command {
     command.env("FAULT_TRACE", trace).env("FAULT_MARKS", marks(trace))
