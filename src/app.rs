@@ -16,7 +16,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use ring::rand::{SecureRandom, SystemRandom};
@@ -124,14 +124,29 @@ fn start(options: &ServeOptions) -> Result<(), AppError> {
     start_log(&config);
     let connections_max = raise_open_files(config.server.connections_max);
     let store = Arc::new(Sled::open(&config.data_dir.join("store"))?);
+    // What is older than it was would be published a second time.
+    store.check_whole()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let outcome = runtime.block_on(run(&config, connections_max, store));
+    let engine = OnceLock::new();
+    let outcome = runtime.block_on(run(&config, connections_max, store, &engine));
+    if let (Err(_), Some(engine)) = (&outcome, engine.get()) {
+        // Its thread must not outlive the runtime. One that has ended already says so at once.
+        runtime.block_on(async {
+            drop(tokio::time::timeout(Duration::from_secs(1), engine.drain()).await);
+        });
+    }
     // Attempts still under way are given up here; the next start takes them up from the journal.
     runtime.shutdown_timeout(Duration::from_secs(1));
     outcome
 }
 
-async fn run(config: &Config, connections_max: usize, store: Arc<Sled>) -> Result<(), AppError> {
+/// Leaves the engine's handle in `running` once there is one.
+async fn run(
+    config: &Config,
+    connections_max: usize,
+    store: Arc<Sled>,
+    running: &OnceLock<engine::Handle>,
+) -> Result<(), AppError> {
     let clocks = clocks();
     let epoch = store.begin_epoch()?;
     let listener = listen(config.server.listen)?;
@@ -150,6 +165,7 @@ async fn run(config: &Config, connections_max: usize, store: Arc<Sled>) -> Resul
         sandbox_token,
         slots_max: config.engine.slots_max,
     })?;
+    let _ = running.set(house.engine.clone());
     let _ = house.own_base.set(own_base.clone());
     let fresh_key = house::first_start(&house, config).await?;
     let drain: Arc<Drain> = Arc::default();
@@ -429,7 +445,8 @@ fn write_private(path: &Path, text: &str) -> Result<(), AppError> {
         let mut out = options.write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
         out.write_all(text.as_bytes())?;
         out.sync_all()?;
-        std::fs::rename(&fresh, path)
+        std::fs::rename(&fresh, path)?;
+        std::fs::File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
     };
     write().map_err(file("write", path))
 }

@@ -291,8 +291,11 @@ pub(super) async fn first_start(
     let scopes = Scope::ALL.iter().map(|scope| scope.as_str().to_owned()).collect();
     let name = "initial".to_owned();
     let asked = KeyRequest { name, prefix: KeyPrefix::Live, scopes, profile: None };
-    let minted = house.accounts.mint_key(asked).await.map_err(failed)?;
+    let (records, minted) = house.accounts.plan_key(asked).map_err(failed)?;
+    // Before the key is good: a crash in between must not leave a key that nobody has.
     let path: &Path = &config.data_dir.join("initial-key");
     super::write_private(path, &format!("{}\n", minted.plaintext.expose()))?;
+    let kept = house.engine.record(records).await;
+    kept.map_err(|problem| AppError::Build(problem.to_string()))?;
     Ok(Some(minted.plaintext))
 }

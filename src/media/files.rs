@@ -92,6 +92,10 @@ impl Media {
     pub fn open(folder: PathBuf, dice: Dice) -> Result<Self, MediaError> {
         let incoming = folder.join(INCOMING);
         fs::create_dir_all(&incoming).map_err(failed("open"))?;
+        // The name of the folder itself: what is kept beneath it is lost with it.
+        if let Some(parent) = folder.parent() {
+            sync_folder(parent)?;
+        }
         for entry in fs::read_dir(&incoming).map_err(failed("open"))? {
             let path = entry.map_err(failed("open"))?.path();
             fs::remove_file(path).map_err(failed("clear"))?;
@@ -142,11 +146,8 @@ impl Media {
             let _whole = self.lock();
             fs::rename(incoming.path(), &path).map_err(failed("write"))?;
         }
-        for folder in [parent, &self.folder] {
-            let folder = fs::File::open(folder).map_err(failed("sync"))?;
-            folder.sync_all().map_err(failed("sync"))?;
-        }
-        Ok(())
+        sync_folder(parent)?;
+        sync_folder(&self.folder)
     }
 
     /// The lock under which a file is replaced or removed.
@@ -235,6 +236,13 @@ impl Media {
         });
         Ok(MediaFacts { digest: *digest, bytes, mime: mime.to_owned(), dimensions })
     }
+}
+
+/// Makes the names in a folder durable.
+fn sync_folder(folder: &Path) -> Result<(), MediaError> {
+    // The parent of a relative path of one part is where the process stands.
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed("sync"))
 }
 
 /// What lies in a folder.

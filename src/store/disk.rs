@@ -5,9 +5,11 @@
 //! damaged, so every call of it is guarded; after the first failure of a write nothing more is
 //! accepted, because memory may be ahead of the disk from then on.
 
+mod database;
 mod file;
 mod guard;
 mod hold;
+mod seal;
 mod spill;
 
 use std::ops::Bound;
@@ -15,9 +17,11 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
+use database::Database;
 use file::DataFile;
-use guard::{guarded, guarded_open, guarded_read};
+use guard::{guarded, guarded_read};
 use hold::Hold;
+use seal::{Reached, Seal};
 use spill::SpillFolder;
 
 use super::pack::{self, Rows, Visitor};
@@ -27,8 +31,8 @@ use super::{
 };
 use crate::model::Digest;
 
-/// sled's own default grows with the machine.
-const CACHE_BYTES: u64 = 64 << 20;
+/// Stores have been sealed since this format.
+const SEALED_FORMAT: u32 = 3;
 
 /// A folder with a sled tree in it, held by this process alone.
 #[derive(Debug)]
@@ -36,6 +40,7 @@ pub struct Sled {
     // Dropped in this order: the tree before the lock that keeps others out.
     tree: Tree,
     file: DataFile,
+    reached: Reached,
     folder: PathBuf,
     epoch: AtomicU64,
     /// Makes a commit appear at once to a read of several rows.
@@ -53,12 +58,16 @@ struct Writer {
     broken: Option<String>,
     /// The still under way.
     aside: Option<Aside>,
+    /// The seal of all rows as they stand; none until a row is written.
+    seal: Option<Seal>,
+    /// The segment of sled's log up to which all is synced.
+    synced: i64,
 }
 
 /// The tree and the files beside it.
 #[derive(Debug)]
 struct Tree {
-    db: sled::Db,
+    db: Database,
     spill: SpillFolder,
 }
 
@@ -71,15 +80,16 @@ impl Sled {
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
         file::create_folder(folder)?;
         let hold = Hold::take(folder)?;
-        let db = guarded_open(folder, || {
-            sled::Config::new().path(folder).cache_capacity(CACHE_BYTES).flush_every_ms(None).open()
-        })?;
+        file::clear_half_made(folder)?;
+        let db = Database::open(folder)?;
         let file = DataFile::of(folder)?;
         let tree = Tree { db, spill: SpillFolder::open(folder)? };
+        let reached = Reached::open(folder)?;
         file::sync_new_store(folder)?;
         let store = Self {
             tree,
             file,
+            reached,
             folder: folder.to_owned(),
             epoch: AtomicU64::new(0),
             gate: RwLock::new(()),
@@ -121,10 +131,7 @@ impl Sled {
     fn begin(&self) -> Result<(), StoreError> {
         let Some(Record::Meta(meta)) = read::get(&self.tree, &Key::Meta)? else {
             if file::is_marked(&self.folder) {
-                return Err(StoreError::Corrupt {
-                    key: format!("the store in {}", self.folder.display()),
-                    problem: "it was in use before and opened empty".to_owned(),
-                });
+                return Err(self.corrupt("it was in use before and opened empty".to_owned()));
             }
             self.write_meta(|_| 0)?;
             return file::mark(&self.folder);
@@ -132,8 +139,27 @@ impl Sled {
         if meta.format > FORMAT {
             return Err(StoreError::TooNew { found: meta.format, known: FORMAT });
         }
+        self.check_count(meta.format)?;
         self.epoch.store(meta.epoch, Ordering::SeqCst);
         if file::is_marked(&self.folder) { Ok(()) } else { file::mark(&self.folder) }
+    }
+
+    /// Whether the newest commits are all there.
+    fn check_count(&self, format: u32) -> Result<(), StoreError> {
+        let reached = self.reached.commits();
+        let problem = match self.tree.seal()? {
+            Some(Seal { commits, .. }) if commits >= reached => return Ok(()),
+            None if format < SEALED_FORMAT => return Ok(()),
+            Some(Seal { commits, .. }) => {
+                format!("it had {reached} commits, and the newest it shows is {commits}")
+            }
+            None => "its seal is gone".to_owned(),
+        };
+        Err(self.corrupt(problem))
+    }
+
+    fn corrupt(&self, problem: String) -> StoreError {
+        StoreError::Corrupt { key: format!("the store in {}", self.folder.display()), problem }
     }
 
     fn write_meta(&self, next: impl FnOnce(u64) -> u64) -> Result<u64, StoreError> {
@@ -150,23 +176,51 @@ impl Sled {
 
     fn apply(&self, writer: &mut Writer, writes: &[Write]) -> Result<(), StoreError> {
         let plan = pack::plan(&self.tree, writes)?;
-        self.tree.spill.write(&plan.files)?;
+        let spilled = self.tree.spill.write(&plan.files);
+        writer.note(spilled)?;
+        let written = self.write_out(writer);
+        writer.note(written)?;
         if let Some(aside) = &mut writer.aside {
             aside.note(&self.tree, writes);
         }
+        let mut seal = match writer.seal {
+            Some(seal) => seal,
+            None => self.tree.seal()?.map_or_else(|| self.tree.sealed_anew(), Ok)?,
+        };
+        seal.commits += 1;
         let mut batch = sled::Batch::default();
         for (key, row) in plan.rows {
+            if let Some(before) = self.tree.row(&key)? {
+                seal.take(&key, &before);
+            }
             match row {
-                Some(row) => batch.insert(key, row),
+                Some(row) => {
+                    seal.add(&key, &row);
+                    batch.insert(key, row);
+                }
                 None => batch.remove(key),
             }
         }
+        batch.insert(&seal::KEY, seal.row());
         let applied = {
             let _alone = self.gate.write().unwrap_or_else(PoisonError::into_inner);
             guarded("commit", || self.tree.db.apply_batch(batch))
         };
         writer.loosened.extend(plan.loosened);
+        writer.seal = Some(seal);
         writer.note(applied)
+    }
+
+    /// Syncs where sled has begun a segment of its log since the last sync. When it opens, it
+    /// trusts that of two segments begun one after the other the first is whole.
+    fn write_out(&self, writer: &mut Writer) -> Result<(), StoreError> {
+        if guarded("commit", || self.tree.db.segment())? > writer.synced {
+            guarded("write out", || self.tree.db.flush())?;
+            let written = self.tree.db.segment_written();
+            self.file.sync()?;
+            writer.synced = written;
+        }
+        Ok(())
     }
 
     fn writer(&self) -> MutexGuard<'_, Writer> {
@@ -219,13 +273,21 @@ impl Store for Sled {
     }
 
     fn flush(&self) -> Result<(), StoreError> {
-        let loosened = {
+        let (loosened, commits) = {
             let mut writer = self.writer();
             writer.check("flush")?;
-            std::mem::take(&mut writer.loosened)
+            let commits = writer.seal.map_or(0, |seal| seal.commits);
+            (std::mem::take(&mut writer.loosened), commits)
         };
-        let flushed = guarded("flush", || self.tree.db.flush()).and_then(|_| self.file.sync());
-        self.writer().note(flushed)?;
+        let flushed = guarded("flush", || self.tree.db.flush()).and_then(|_| {
+            let written = self.tree.db.segment_written();
+            self.file.sync()?;
+            self.reached.note(commits).map(|()| written)
+        });
+        {
+            let mut writer = self.writer();
+            writer.synced = writer.note(flushed)?;
+        }
         self.remove_files(loosened);
         Ok(())
     }
@@ -246,6 +308,16 @@ impl Store for Sled {
     fn end_still(&self) {
         self.writer().aside = None;
     }
+
+    fn check_whole(&self) -> Result<(), StoreError> {
+        let before = self.tree.seal()?;
+        let sum = self.tree.sealed_anew()?.sum;
+        // What is committed meanwhile is in one of them and not in the other.
+        if before != self.tree.seal()? || before.is_none_or(|seal| seal.sum == sum) {
+            return Ok(());
+        }
+        Err(self.corrupt("some of its records are older than they were, or gone".to_owned()))
+    }
 }
 
 impl Writer {
@@ -264,6 +336,26 @@ impl Writer {
             self.broken.get_or_insert_with(|| error.to_string());
         }
         result
+    }
+}
+
+impl Tree {
+    /// The seal as it is stored.
+    fn seal(&self) -> Result<Option<Seal>, StoreError> {
+        Ok(self.row(&seal::KEY)?.and_then(|row| Seal::of(&row)))
+    }
+
+    /// The seal of all rows as they are, by themselves.
+    fn sealed_anew(&self) -> Result<Seal, StoreError> {
+        let mut seal = Seal::default();
+        let all = (Bound::Unbounded, Bound::Unbounded);
+        self.visit(all.0, all.1, Order::Ascending, &mut |key, row| {
+            if key != seal::KEY {
+                seal.add(key, row);
+            }
+            Ok(true)
+        })?;
+        Ok(seal)
     }
 }
 
@@ -319,10 +411,11 @@ impl Sled {
         self.tree.db.get(key).expect("a sound disk").map(|row| row.to_vec())
     }
 
-    /// How many raw rows there are, and the bytes of the largest value.
+    /// How many raw rows there are beside the seal, and the bytes of the largest value.
     pub(in crate::store) fn raw_sizes(&self) -> (usize, usize) {
+        let rows = self.tree.db.iter().map(|row| row.expect("a sound disk"));
         let sizes: Vec<usize> =
-            self.tree.db.iter().values().map(|row| row.expect("a sound disk").len()).collect();
+            rows.filter(|(key, _)| *key != seal::KEY).map(|(_, row)| row.len()).collect();
         (sizes.len(), sizes.into_iter().max().unwrap_or(0))
     }
 }

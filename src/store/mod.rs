@@ -42,7 +42,7 @@ pub use still::{Framed, RawFrame, Still};
 pub use verify::{Finding, VerifyReport, verify};
 
 /// The format of the store as a whole: raised when an older program must not open it.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
 
 /// One change to one key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,8 +97,11 @@ pub enum StoreError {
         /// `, pid N` where it is known.
         holder: String,
     },
-    /// A newer program wrote this store.
-    #[error("open: the store has format {found}; this program knows formats up to {known}")]
+    /// A newer program wrote this store or record.
+    #[error(
+        "read the store: a newer fanfare wrote it (format {found}, and this program knows formats \
+         up to {known}); start the newer one again, or restore a backup from before it"
+    )]
     TooNew {
         /// The format found.
         found: u32,
@@ -195,6 +198,15 @@ pub trait Store: Send + Sync {
 
     /// For `Still` alone: ends it.
     fn end_still(&self);
+
+    /// Whether all records together are those that were committed: records of which each holds may
+    /// still be older than they were. Says nothing while others commit.
+    ///
+    /// # Errors
+    /// `Corrupt` when they are not; `Disk`.
+    fn check_whole(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
 }
 
 /// One key met by a scan.

@@ -285,6 +285,14 @@ impl<'a> Walk<'a> {
                 self.found(Key::Batch(id), format!("it is not settled and has no timer at {wake}"));
             }
         }
+        // What has been found leaves no hope that the rest adds up.
+        if self.report.findings.is_empty() {
+            match self.store.check_whole() {
+                Ok(()) => {}
+                Err(StoreError::Corrupt { key, problem }) => self.found(key, problem),
+                Err(error) => return Err(error),
+            }
+        }
         Ok(self.report)
     }
 

@@ -72,7 +72,8 @@ pub fn start_confined(data: &Path, blocks: u32, settings: &[&str]) -> Server {
     launch(shell, data, settings).unwrap_or_else(|output| panic!("it did not start: {output}"))
 }
 
-fn launch(mut command: Command, data: &Path, settings: &[&str]) -> Result<Server, String> {
+/// Starts a server by a command that runs the binary with what follows.
+pub fn launch(mut command: Command, data: &Path, settings: &[&str]) -> Result<Server, String> {
     command.current_dir(data.parent().expect("a folder lies in a folder"));
     command.args(["serve", "--listen", "127.0.0.1:0", "--data-dir"]).arg(data);
     for setting in settings {

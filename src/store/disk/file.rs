@@ -61,6 +61,32 @@ pub(super) fn create_folder(folder: &Path) -> Result<(), StoreError> {
     }
 }
 
+/// Removes what a crash left half made: sled would take it for the whole.
+pub(super) fn clear_half_made(folder: &Path) -> Result<(), StoreError> {
+    let op = "clear what was left half made";
+    for entry in std::fs::read_dir(folder).map_err(io(op))? {
+        let path = entry.map_err(io(op))?.path();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        // A snapshot gets its own name when it is whole; without one, sled reads its log anew.
+        if name.starts_with("snap.") && name.ends_with(".generating") {
+            std::fs::remove_file(&path).map_err(io(op))?;
+        }
+    }
+    // sled never syncs its settings. We do, before the first store is marked.
+    let settings = folder.join("conf");
+    if !is_marked(folder) && settings.exists() && !is_sealed(&settings).map_err(io(op))? {
+        std::fs::remove_file(&settings).map_err(io(op))?;
+    }
+    Ok(())
+}
+
+/// Whether a file of sled's ends with the checksum of what is before.
+fn is_sealed(path: &Path) -> std::io::Result<bool> {
+    let bytes = std::fs::read(path)?;
+    let Some((rest, sum)) = bytes.split_last_chunk() else { return Ok(false) };
+    Ok(crc32fast::hash(rest) == u32::from_le_bytes(*sum))
+}
+
 /// Makes the names and bytes of all that sled has made or recovered durable; it does not itself.
 pub(super) fn sync_new_store(folder: &Path) -> Result<(), StoreError> {
     let op = "sync the folder";

@@ -1,8 +1,10 @@
 //! What sled and the system say, as errors of ours; a panic of sled is one more thing it says.
 
 use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::cell::Cell;
+use std::panic::AssertUnwindSafe;
 use std::path::Path;
+use std::sync::Once;
 
 use crate::store::StoreError;
 
@@ -24,7 +26,7 @@ fn guarded_or<T>(
     run: impl FnOnce() -> sled::Result<T>,
     gave_up: impl FnOnce(String) -> StoreError,
 ) -> Result<T, StoreError> {
-    match catch_unwind(AssertUnwindSafe(run)) {
+    match catch(run) {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(sled::Error::Corruption { .. })) => {
             Err(damaged_file(format!("sled found it damaged during {op}")))
@@ -48,7 +50,7 @@ pub(super) fn guarded_open(
         key: format!("the store in {}", folder.display()),
         problem: format!("sled cannot open it ({problem})"),
     };
-    match catch_unwind(AssertUnwindSafe(run)) {
+    match catch(run) {
         Ok(Ok(db)) => Ok(db),
         Ok(Err(sled::Error::Io(error))) if error.to_string().contains("acquire lock") => {
             Err(StoreError::Busy { folder: folder.display().to_string(), holder: String::new() })
@@ -57,6 +59,34 @@ pub(super) fn guarded_open(
         Ok(Err(error)) => Err(damaged(error.to_string())),
         Err(panic) => Err(damaged(said(&*panic))),
     }
+}
+
+/// Closes the tree. It may be that sled cannot write what it still has, but that was promised to
+/// nobody: what was is on the disk.
+pub(super) fn guarded_close(db: Option<sled::Db>) {
+    drop(catch(move || drop(db)));
+}
+
+thread_local! {
+    /// Whether what this thread panics about becomes an error.
+    static GUARDED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs what may panic. The panic's words are in the error; they are not printed beside it.
+fn catch<T>(run: impl FnOnce() -> T) -> std::thread::Result<T> {
+    static HOOKED: Once = Once::new();
+    HOOKED.call_once(|| {
+        let print = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            if !GUARDED.get() {
+                print(panic);
+            }
+        }));
+    });
+    let outer = GUARDED.replace(true);
+    let caught = std::panic::catch_unwind(AssertUnwindSafe(run));
+    GUARDED.set(outer);
+    caught
 }
 
 /// Turns a refusal of the system into ours.

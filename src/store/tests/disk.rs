@@ -4,7 +4,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::support::*;
 use crate::model::Digest;
-use crate::store::{Key, MetaRecord, Order, Record, Sled, Store, StoreError, Write, record};
+use crate::store::{
+    FORMAT, Key, MetaRecord, Order, Record, Sled, Store, StoreError, Write, record,
+};
 
 #[test]
 fn what_was_flushed_is_there_after_a_restart() {
@@ -55,13 +57,13 @@ fn a_folder_that_cannot_be_is_a_disk_error() {
 #[test]
 fn a_newer_store_is_left_alone() {
     let disk = OnDisk::new();
-    let meta = Record::Meta(MetaRecord { format: 3, epoch: 5 });
+    let meta = Record::Meta(MetaRecord { format: FORMAT + 1, epoch: 5 });
     disk.store.damage(&Key::Meta.encode(), &record::encode(&Key::Meta, &meta));
     disk.store.flush().expect("a sound disk");
     let OnDisk { folder, store, .. } = disk;
     drop(store);
     let refused = Sled::open(folder.path()).expect_err("from the future");
-    assert_eq!(refused, StoreError::TooNew { found: 3, known: 2 });
+    assert_eq!(refused, StoreError::TooNew { found: FORMAT + 1, known: FORMAT });
 }
 
 #[test]
