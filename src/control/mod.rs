@@ -16,5 +16,5 @@ mod socket;
 
 pub use execute::Control;
 pub use request::{Answer, Request};
-pub use socket::{SocketError, ask, follow, listen};
+pub use socket::{SocketError, ask, bind, follow, listen};
 pub use story::story;
