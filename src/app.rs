@@ -185,8 +185,7 @@ async fn run(
     // Before anybody is told where we are: a signal from then on drains.
     let mut signals = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let socket = config.data_dir.join("control.sock");
-    let listening = socket.clone();
-    let operators = tokio::spawn(async move { control::listen(&listening, control).await });
+    let operators = listen_to_operators(&socket, control);
     let upkeep = tokio::spawn(upkeep.run());
     let (quit, quitting) = watch::channel(false);
     let deliverer = tokio::spawn(Deliverer::new(webhooks).run(quitting));
@@ -204,10 +203,27 @@ async fn run(
     stop.send_replace(true);
     let _ = served.await;
     upkeep.abort();
-    operators.abort();
+    if let Some(operators) = operators {
+        operators.abort();
+    }
     let _ = std::fs::remove_file(&socket);
     let _ = std::fs::remove_file(config.data_dir.join("listen"));
     ended
+}
+
+/// From here on, commands go to this process. Without the socket it serves all the same.
+fn listen_to_operators(
+    socket: &Path,
+    control: Arc<control::Control>,
+) -> Option<tokio::task::JoinHandle<()>> {
+    match control::bind(socket) {
+        Ok(listener) => Some(tokio::spawn(control::listen(listener, control))),
+        Err(problem) => {
+            let socket = socket.display();
+            tracing::warn!(%problem, %socket, "commands cannot reach the server");
+            None
+        }
+    }
 }
 
 /// Closes the API, lets it finish, then lets the engine finish.
@@ -430,7 +446,10 @@ fn start_log(config: &Config) {
 }
 
 fn make_private_folder(folder: &Path) -> Result<(), AppError> {
-    std::fs::create_dir_all(folder).map_err(file("make the folder", folder))?;
+    if !folder.is_dir() {
+        std::fs::create_dir_all(folder).map_err(file("make the folder", folder))?;
+        sync_parent(folder).map_err(file("keep the name of", folder))?;
+    }
     let private = std::fs::Permissions::from_mode(0o700);
     std::fs::set_permissions(folder, private).map_err(file("close the folder to others", folder))
 }
@@ -446,9 +465,15 @@ fn write_private(path: &Path, text: &str) -> Result<(), AppError> {
         out.write_all(text.as_bytes())?;
         out.sync_all()?;
         std::fs::rename(&fresh, path)?;
-        std::fs::File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
+        sync_parent(path)
     };
     write().map_err(file("write", path))
+}
+
+/// Makes the name of a file or folder durable.
+fn sync_parent(path: &Path) -> std::io::Result<()> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    std::fs::File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 fn file(op: &'static str, path: &Path) -> impl Fn(std::io::Error) -> AppError {

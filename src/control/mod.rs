@@ -18,6 +18,6 @@ mod socket;
 pub use backups::contents_value;
 pub use execute::Control;
 pub use request::{Answer, Request};
-pub use socket::{SocketError, ask, follow, listen};
+pub use socket::{SocketError, ask, bind, follow, listen};
 pub use story::story;
 pub use verify::{audit_value, findings_value};

@@ -28,17 +28,22 @@ pub enum SocketError {
     Answer(#[from] serde_json::Error),
 }
 
-/// Answers requests on the socket at `path` until dropped.
+/// Makes the socket at `path`.
 ///
 /// # Errors
-/// When the socket cannot be made.
-pub async fn listen(path: &Path, control: Arc<Control>) -> io::Result<()> {
+/// What the system said.
+pub fn bind(path: &Path) -> io::Result<UnixListener> {
     // A socket left by a process that was killed; the store's lock says that it is gone.
     if path.exists() {
         std::fs::remove_file(path)?;
     }
     let listener = UnixListener::bind(path)?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+    Ok(listener)
+}
+
+/// Answers requests on the socket until dropped.
+pub async fn listen(listener: UnixListener, control: Arc<Control>) {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {

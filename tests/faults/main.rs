@@ -7,7 +7,8 @@
 //! - `power`: what several process lives did to their files is recorded. At random moments a disk
 //!   is laid out of all that was flushed and of any part of what was not: writes kept, lost, torn
 //!   by the sector or out of order, names kept or lost. It must open with all that had been
-//!   acknowledged. `FAULT_CUTS` moments, 1,000 if not set.
+//!   acknowledged. `FAULT_CUTS` moments, 1,000 if not set. `blackout` does the same to the whole
+//!   server, from its first start on: `FAULT_BLACKOUTS`, 60.
 //! - `refusals`: each call in turn fails: no room, an error, half a write, a flush that fails, a
 //!   write that fails late. The house stops in words, tells nobody anything after, never hangs, and
 //!   goes on when the disk is well; also when what a failed flush left behind is lost for good.
@@ -37,6 +38,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod blackout;
 mod child;
 mod damage;
 mod dice;

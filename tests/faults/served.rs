@@ -42,16 +42,29 @@ fn said(data: &Path) -> String {
     std::fs::read_to_string(said_in(data)).expect("what it said")
 }
 
-/// What a client of a failing server was answered.
+/// What a client was answered, and when by some clock.
 #[derive(Default)]
-struct Told {
+pub struct Told {
     /// Batches, each with its post ids.
-    batches: Vec<Value>,
-    uploads: Vec<(Value, Vec<u8>)>,
+    batches: Vec<(u64, Value)>,
+    uploads: Vec<(u64, Value, Vec<u8>)>,
+}
+
+impl Told {
+    /// What had been told by then.
+    pub fn by(&self, at: u64) -> Self {
+        let batches = self.batches.iter().filter(|(when, _)| *when <= at).cloned();
+        let uploads = self.uploads.iter().filter(|(when, ..)| *when <= at).cloned();
+        Self { batches: batches.collect(), uploads: uploads.collect() }
+    }
+
+    pub fn count(&self) -> usize {
+        self.batches.len() + self.uploads.len()
+    }
 }
 
 /// Publishes, schedules and uploads until the server is gone.
-fn ask(server: &Server, dice: &mut Dice) -> Told {
+pub fn ask(server: &Server, dice: &mut Dice, clock: impl Fn() -> u64) -> Told {
     let mut told = Told::default();
     for n in 0..REQUESTS {
         let answer = if n % 6 == 5 {
@@ -60,7 +73,7 @@ fn ask(server: &Server, dice: &mut Dice) -> Told {
             if let Ok(answer) = &answer
                 && answer.status == 201
             {
-                told.uploads.push((answer.json(), bytes));
+                told.uploads.push((clock(), answer.json(), bytes));
             }
             answer
         } else {
@@ -73,7 +86,7 @@ fn ask(server: &Server, dice: &mut Dice) -> Told {
             if let Ok(answer) = &answer
                 && answer.status < 300
             {
-                told.batches.push(answer.json());
+                told.batches.push((clock(), answer.json()));
             }
             answer
         };
@@ -102,9 +115,9 @@ fn is_an_error(answer: &Answer) {
 }
 
 /// Everything that was promised is there, on a disk that is well.
-fn find_all(data: &Path, told: &Told, words: &str) {
+pub fn find_all(data: &Path, told: &Told, words: &str) {
     let server = support::start(data, &["rate_limit.points=0"]);
-    for batch in &told.batches {
+    for (_, batch) in &told.batches {
         let id = support::text(batch, "id");
         let found = server.get(&format!("/v1/posts/{id}"));
         assert_eq!(found.status, 200, "{words}: {id} was promised");
@@ -117,7 +130,7 @@ fn find_all(data: &Path, told: &Told, words: &str) {
             }
         }
     }
-    for (upload, bytes) in &told.uploads {
+    for (_, upload, bytes) in &told.uploads {
         let id = support::text(upload, "id");
         let found = server.get(&format!("/v1/media/{id}"));
         assert_eq!(found.status, 200, "{words}: {id} was promised");
@@ -144,7 +157,7 @@ fn check(failure: &Failure, seed: u64) {
             assert!(!said.contains("panicked"), "{words}: {said}");
         }
         Ok(mut server) => {
-            told = ask(&server, &mut dice);
+            told = ask(&server, &mut dice, || 0);
             // One that is well goes on; one that is not has ended or will.
             if server.try_send("GET", "/livez", &[], b"").is_ok_and(|answer| answer.status == 200) {
                 server.terminate();

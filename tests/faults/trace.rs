@@ -30,6 +30,11 @@ pub enum Act {
 
 /// Reads a trace.
 pub fn read(path: &Path) -> Vec<Act> {
+    read_with_ends(path).into_iter().map(|(_, act)| act).collect()
+}
+
+/// Reads a trace, and where in the file each record ends.
+pub fn read_with_ends(path: &Path) -> Vec<(u64, Act)> {
     let bytes = std::fs::read(path).expect("a trace");
     let mut rest = bytes.as_slice();
     let mut acts = Vec::new();
@@ -43,8 +48,9 @@ pub fn read(path: &Path) -> Vec<Act> {
             break;
         };
         rest = after;
+        let end = (bytes.len() - rest.len()) as u64;
         let text = || String::from_utf8(data.to_vec()).expect("names of ours are plain");
-        acts.push(match head[0] {
+        let act = match head[0] {
             b'W' => Act::Write { inode, offset, bytes: data.into() },
             b'T' => Act::Truncate { inode, length: offset },
             b'C' => Act::Create { inode, path: text() },
@@ -60,7 +66,8 @@ pub fn read(path: &Path) -> Vec<Act> {
             b'M' => Act::Told { made: u64::from_le_bytes(data.try_into().expect("one number")) },
             b'X' => Act::Refused { letter: data[0], inode },
             other => panic!("no such record: {other}"),
-        });
+        };
+        acts.push((end, act));
     }
     acts
 }

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use sled::LogKind;
 
-use super::guard::{guarded_close, guarded_open, io};
+use super::guard::{guarded, guarded_close, guarded_open, io};
+use super::hold::{LOCK_PAUSE, LOCK_TRIES};
 use crate::store::StoreError;
 
 /// sled's own default grows with the machine.
@@ -35,9 +36,17 @@ struct Watch {
 
 impl Database {
     pub(super) fn open(folder: &Path) -> Result<Self, StoreError> {
-        let db = guarded_open(folder, || {
-            sled::Config::new().path(folder).cache_capacity(CACHE_BYTES).flush_every_ms(None).open()
-        })?;
+        let open = || guarded_open(folder, || settings(folder).open());
+        let mut db = open();
+        // A tree of this process that was closed just now is let go by a thread of sled's.
+        for _ in 1..LOCK_TRIES {
+            if !matches!(db, Err(StoreError::Busy { .. })) {
+                break;
+            }
+            std::thread::sleep(LOCK_PAUSE);
+            db = open();
+        }
+        let db = db?;
         let mut opened = Self { db: Some(db), watch: None };
         opened.watch = Some(Watch::over(&opened)?);
         Ok(opened)
@@ -55,6 +64,10 @@ impl Database {
     pub(super) fn segment_written(&self) -> i64 {
         self.context.pagecache.log.stable_offset() / SEGMENT_BYTES
     }
+}
+
+fn settings(folder: &Path) -> sled::Config {
+    sled::Config::new().path(folder).cache_capacity(CACHE_BYTES).flush_every_ms(None)
 }
 
 impl Watch {
@@ -88,6 +101,9 @@ impl Deref for Database {
 impl Drop for Database {
     fn drop(&mut self) {
         if let Some(Watch { alive, thread }) = self.watch.take() {
+            // Closing flushes, and waits: better while somebody watches. What it says is as good as
+            // nothing, for what was promised is on the disk.
+            drop(guarded("close", || self.flush()));
             drop(alive);
             // It has a handle of its own, and the last one to go closes the tree.
             drop(thread.join());

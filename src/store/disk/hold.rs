@@ -9,8 +9,8 @@ use super::guard::io;
 use crate::store::StoreError;
 
 /// How often the lock is asked for, and the pause between: half a second in all.
-const LOCK_TRIES: u32 = 11;
-const LOCK_PAUSE: Duration = Duration::from_millis(50);
+pub(super) const LOCK_TRIES: u32 = 11;
+pub(super) const LOCK_PAUSE: Duration = Duration::from_millis(50);
 
 /// A lock on the file `pid` of a folder. The system lets go of it however the process ends.
 #[derive(Debug)]
