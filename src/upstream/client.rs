@@ -4,6 +4,7 @@ mod fetch;
 mod hook;
 
 use std::error::Error as _;
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use tokio::fs::File;
 pub use self::fetch::{FetchFault, Fetched};
 pub use self::hook::{Hook, HookAnswer, HookFault};
 use super::guard::{Refused, guard};
+use super::way::Pending;
 use crate::model::{ANSWER_BYTES_MAX, Millis, Now, Secret};
 use crate::platforms::{Answer, Body, Reach, Request, SandboxFault};
 
@@ -36,6 +38,10 @@ pub struct UpstreamOptions {
     /// Whether sandbox faults may abort the process (`sandbox.allow_crash`).
     pub allow_crash: bool,
 }
+
+/// Finds the addresses of a name.
+pub(super) type Lookup =
+    Arc<dyn Fn(String) -> Pending<'static, io::Result<Vec<SocketAddr>>> + Send + Sync>;
 
 /// Why there is no client.
 #[derive(Debug, thiserror::Error)]
@@ -65,9 +71,22 @@ impl HttpUpstream {
     /// # Errors
     /// When TLS cannot be set up.
     pub fn new(options: UpstreamOptions, now: Now) -> Result<Self, UpstreamError> {
+        let system: Lookup = Arc::new(|name| {
+            Box::pin(async move { Ok(tokio::net::lookup_host((name, 0)).await?.collect()) })
+        });
+        Self::with_names(options, now, &system)
+    }
+
+    /// As `new`, with names found by `lookup`.
+    pub(super) fn with_names(
+        options: UpstreamOptions,
+        now: Now,
+        lookup: &Lookup,
+    ) -> Result<Self, UpstreamError> {
         let tls = tls()?;
         let guarded = |allow_private, setting| {
-            builder(&tls).dns_resolver(Arc::new(Guarded { allow_private, setting })).build()
+            let names = Guarded { lookup: Arc::clone(lookup), allow_private, setting };
+            builder(&tls).dns_resolver(Arc::new(names)).build()
         };
         let failed = |problem: reqwest::Error| UpstreamError(problem.to_string());
         Ok(Self {
@@ -216,21 +235,33 @@ fn builder(tls: &rustls::ClientConfig) -> reqwest::ClientBuilder {
         .pool_idle_timeout(IDLE_TIMEOUT)
 }
 
-/// Resolves names and drops the addresses that may not be reached.
-struct Guarded {
-    allow_private: bool,
-    setting: &'static str,
+/// Resolves names and drops the addresses that may not be reached. The client connects to what is
+/// left and asks no second time, so a name cannot change its mind after it was checked.
+pub(super) struct Guarded {
+    pub(super) lookup: Lookup,
+    pub(super) allow_private: bool,
+    pub(super) setting: &'static str,
 }
 
 impl Resolve for Guarded {
     fn resolve(&self, name: Name) -> Resolving {
+        let found = self.addresses(name.as_str().to_owned());
+        Box::pin(async move { Ok(Box::new(found.await?.into_iter()) as Addrs) })
+    }
+}
+
+impl Guarded {
+    /// The addresses of a name that may be reached.
+    pub(super) fn addresses(
+        &self,
+        name: String,
+    ) -> Pending<'static, Result<Vec<SocketAddr>, Box<dyn std::error::Error + Send + Sync>>> {
         let (allow_private, setting) = (self.allow_private, self.setting);
+        let found = (self.lookup)(name.clone());
         Box::pin(async move {
-            let found: Vec<SocketAddr> =
-                tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
             let mut why = None;
             let mut open = Vec::new();
-            for address in found {
+            for address in found.await? {
                 match guard(address.ip(), allow_private) {
                     Ok(()) => open.push(address),
                     Err(refused) => why = Some(refused),
@@ -238,10 +269,9 @@ impl Resolve for Guarded {
             }
             match (open.is_empty(), why) {
                 (true, Some(refused)) => {
-                    let text = refusal_words(name.as_str(), refused, setting);
-                    Err(Box::new(GuardError(text)) as Box<dyn std::error::Error + Send + Sync>)
+                    Err(GuardError(refusal_words(&name, refused, setting)).into())
                 }
-                _ => Ok(Box::new(open.into_iter()) as Addrs),
+                _ => Ok(open),
             }
         })
     }

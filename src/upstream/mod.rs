@@ -11,6 +11,8 @@ mod way;
 mod client;
 mod guard;
 #[cfg(test)]
+mod guard_tests;
+#[cfg(test)]
 mod tests;
 
 pub use client::{
