@@ -7,6 +7,7 @@ mod headers;
 mod hooks;
 mod keys;
 mod meta;
+mod paths;
 mod people;
 mod posts;
 #[path = "../support/receiver.rs"]
