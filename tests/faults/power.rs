@@ -9,10 +9,13 @@ use crate::house::{Acks, House};
 use crate::plan::Plan;
 use crate::shim;
 use crate::trace::{self, Act};
-use crate::{cuts, seed};
+use crate::{cuts, number, seed};
 
 /// Cuts of one trace.
 const CUTS_OF_ONE: u64 = 125;
+/// Seeds that failed once: large groups that left two segments unsynced (1, 2), settings torn
+/// before the first store was whole (3). Every run that is given no seed plays them.
+const REGRESSIONS: [u64; 3] = [1, 2, 3];
 
 /// The part of a process that works on a house, and goes down as it is told: in order, or at once.
 pub fn works() {
@@ -83,6 +86,9 @@ fn a_power_loss_loses_nothing_that_was_acknowledged() {
     let (seed, cuts) = (seed(), cuts());
     let traces = cuts.div_ceil(CUTS_OF_ONE);
     on_all_processors(traces, |n| {
-        cut(Plan { seed: seed + n }, CUTS_OF_ONE.min(cuts - n * CUTS_OF_ONE));
+        let kept = usize::try_from(n).ok().and_then(|n| REGRESSIONS.get(n));
+        let kept = kept.filter(|_| number("FAULT_SEED").is_none());
+        let seed = kept.copied().unwrap_or(seed + n);
+        cut(Plan { seed }, CUTS_OF_ONE.min(cuts - n * CUTS_OF_ONE));
     });
 }

@@ -176,6 +176,21 @@ fn check(failure: &Failure, seed: u64) {
     find_all(&data, &told, &words);
 }
 
+/// Failures that broke a promise once: a start that failed after the engine had begun, and one that
+/// failed while the first key was kept.
+const REGRESSIONS: [Failure; 3] = [
+    Failure { at: 21, on: "W", errno: EIO, mode: "slow" },
+    Failure { at: 75, on: ALL_CALLS, errno: EIO, mode: "once" },
+    Failure { at: 18, on: "W", errno: ENOSPC, mode: "short" },
+];
+
+#[test]
+fn what_a_failing_disk_broke_once_holds() {
+    on_all_processors(REGRESSIONS.len() as u64, |n| {
+        check(&REGRESSIONS[usize::try_from(n).expect("small")], 0);
+    });
+}
+
 #[test]
 fn a_server_on_a_failing_disk_keeps_what_it_answered() {
     let seed = seed();

@@ -115,6 +115,88 @@ fn keys_of_no_family_and_rows_without_owner_are_found() {
     );
 }
 
+fn definition(n: u8) -> (Key, Record) {
+    let text = crate::store::DefinitionRecord { name: n.to_string(), text: "y".repeat(900) };
+    (Key::Definition(Digest([n; 32])), Record::Definition(text))
+}
+
+#[test]
+fn a_sound_row_that_is_gone_or_older_is_found() {
+    let disk = OnDisk::new();
+    let (key, record) = definition(1);
+    disk.commit(&[Write::Put(key, record)]);
+    let older = disk.store.raw(&key.encode()).expect("a row");
+    let (_, newer) = definition(2);
+    disk.commit(&[Write::Put(key, newer)]);
+    let newest = disk.store.raw(&key.encode()).expect("a row");
+    assert_eq!(findings(&disk), []);
+    let found = |disk: &OnDisk| {
+        let [finding] = &findings(disk)[..] else { panic!("{:?}", findings(disk)) };
+        assert!(finding.problem.contains("older than they were"), "{finding:?}");
+        let refused = disk.store.check_whole().expect_err("it is not whole");
+        assert!(refused.to_string().contains("restore a backup"), "{refused}");
+    };
+    disk.store.damage(&key.encode(), &older);
+    found(&disk);
+    disk.store.tear(&key.encode());
+    found(&disk);
+    // Neither more commits nor another life make it whole.
+    let (other, record) = definition(3);
+    disk.commit(&[Write::Put(other, record)]);
+    let disk = disk.reopen();
+    found(&disk);
+    disk.store.damage(&key.encode(), &newest);
+    assert_eq!(findings(&disk), []);
+}
+
+#[test]
+fn a_store_without_its_newest_commits_is_refused() {
+    let disk = OnDisk::new();
+    for n in 0..20 {
+        let (key, record) = definition(n);
+        disk.commit(&[Write::Put(key, record)]);
+    }
+    disk.store.flush().expect("sound");
+    let copy = tempfile::tempdir().expect("a scratch folder");
+    for name in ["db", "conf", "made"] {
+        std::fs::copy(disk.folder.path().join(name), copy.path().join(name)).expect("room");
+    }
+    let (key, record) = definition(20);
+    disk.commit(&[Write::Put(key, record)]);
+    disk.store.flush().expect("sound");
+    let reached = disk.folder.path().join("reached");
+    std::fs::copy(reached, copy.path().join("reached")).expect("room");
+    let refused = Sled::open(copy.path()).expect_err("a commit is gone");
+    let text = refused.to_string();
+    assert!(text.contains("23 commits") && text.contains("shows is 22"), "{text}");
+    assert!(text.contains("restore a backup"), "{text}");
+}
+
+#[test]
+fn a_commit_meanwhile_is_no_damage() {
+    let disk = OnDisk::new();
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let checker = scope.spawn(|| {
+            let mut checks = 0;
+            while !done.load(std::sync::atomic::Ordering::Acquire) {
+                disk.store.check_whole().expect("nothing is damaged");
+                checks += 1;
+            }
+            checks
+        });
+        for round in 0..200u8 {
+            // A few rows, all new each time: a check easily falls into the middle of it.
+            let rows = (0..12).map(|n| (definition(n).0, definition(round.wrapping_add(n)).1));
+            let writes: Vec<_> = rows.map(|(key, record)| Write::Put(key, record)).collect();
+            disk.commit(&writes);
+        }
+        done.store(true, std::sync::atomic::Ordering::Release);
+        assert!(checker.join().expect("no panic") > 0);
+    });
+    disk.store.check_whole().expect("nothing is damaged");
+}
+
 #[test]
 fn many_bad_rows_do_not_end_the_walk() {
     let disk = OnDisk::new();
