@@ -22,7 +22,8 @@
 //! - `machine` knows no clock, no dice and no store: time and chance come in a stamp.
 //! - `platforms` never sends: the same context gives the same bytes, which makes a repeat safe.
 //! - Only `upstream` speaks outward, and it never retries.
-//! - Only `engine` writes to the store; `front` and `cli` know it by its `Handle`.
+//! - Only `engine` writes to a store that is in use; `front` and `cli` know it by its `Handle`, and
+//!   `backup` builds stores that nobody uses yet.
 //! - Nothing leaves a turn of the engine before the flush that recorded why.
 //!
 //! # An immediate publish
