@@ -1,5 +1,7 @@
 //! The real binary, killed: at each named point of the sandbox, and at random moments.
 
+#[path = "support/dice.rs"]
+mod dice;
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use dice::Dice;
 use serde_json::{Value, json};
 use support::{Server, after, landed, landings, start, until};
 
@@ -110,22 +113,6 @@ fn a_crash_at_each_named_point_loses_and_doubles_nothing() {
     }
 }
 
-/// A small seeded generator, so that a failing run can be told again.
-struct Dice(u64);
-
-impl Dice {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    fn pick<'a>(&mut self, from: &[&'a str]) -> &'a str {
-        from[usize::try_from(self.next() % from.len() as u64).expect("small")]
-    }
-}
-
 /// What a client was told.
 #[derive(Default)]
 struct Told {
@@ -143,7 +130,7 @@ fn client(
     stop: &AtomicBool,
     answered: &AtomicU64,
 ) -> Told {
-    let mut dice = Dice(0x9e37_79b9 + n);
+    let mut dice = Dice::new(0x9e37_79b9 + n);
     let mut told = Told::default();
     let mut count = 0;
     while !stop.load(Ordering::Relaxed) {
@@ -151,9 +138,9 @@ fn client(
         let key = format!("c{n}-{count}");
         let targets: Vec<Value> = (0..1 + dice.next() % 3)
             .map(|t| {
-                let class = dice.pick(&["keyed", "readable", "blind"]);
+                let class = dice.one_of(&["keyed", "readable", "blind"]);
                 let faults = ["none", "none", "timeout_after_send", "timeout_before_send"];
-                let mut target = target(class, &[dice.pick(&faults)]);
+                let mut target = target(class, &[dice.one_of(&faults)]);
                 target["text"] = json!(format!("{key} {t}"));
                 target
             })
@@ -207,7 +194,7 @@ fn kills_at_random_moments_lose_and_double_nothing() {
     let seed = std::env::var("TORTURE_SEED").ok().and_then(|n| n.parse().ok());
     let seed: u64 = seed.unwrap_or_else(|| u64::from(std::process::id()) << 16 | 0x5eed);
     println!("TORTURE_SEED={seed}");
-    let mut dice = Dice(seed);
+    let mut dice = Dice::new(seed);
     for _ in 0..rounds {
         let before = answered.load(Ordering::Relaxed);
         until("requests are answered", || answered.load(Ordering::Relaxed) > before + 3);

@@ -89,10 +89,10 @@ impl House {
         let mut dice = Dice::of(self.plan.seed, 9, self.made);
         while self.made < end {
             let group = match dice.below(100) {
-                0 => dice.range(300, 1_000),
-                1 => dice.range(100, 300),
-                2..=9 => dice.range(17, 100),
-                10..=39 => dice.range(2, 16),
+                0 => dice.size(300, 1_000),
+                1 => dice.size(100, 300),
+                2..=9 => dice.size(17, 100),
+                10..=39 => dice.size(2, 16),
                 _ => 1,
             };
             for _ in 0..u64::try_from(group).expect("small").min(end - self.made) {

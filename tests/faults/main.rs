@@ -41,6 +41,7 @@ mod support;
 mod blackout;
 mod child;
 mod damage;
+#[path = "../support/dice.rs"]
 mod dice;
 mod disk;
 mod house;

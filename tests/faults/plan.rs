@@ -143,7 +143,7 @@ impl Plan {
     fn picture(self, round: u64) -> Option<Vec<u8>> {
         let mut dice = Dice::of(self.seed, 1, round);
         dice.chance(12).then(|| {
-            let bytes = dice.range(1, 9_000);
+            let bytes = dice.size(1, 9_000);
             text(&mut dice, bytes).into_bytes()
         })
     }
@@ -185,7 +185,7 @@ impl Plan {
     fn claim(self, round: u64, batch: &Batch, stage: Stage) -> ClaimRecord {
         let state = if stage == Stage::Settled {
             let mut dice = Dice::of(self.seed, 2, round);
-            let bytes = dice.range(200, 1_500);
+            let bytes = dice.size(200, 1_500);
             ClaimState::Replied { status: 200, body: text(&mut dice, bytes).into_bytes() }
         } else {
             ClaimState::Running
@@ -201,7 +201,7 @@ impl Plan {
 
     fn batch(self, round: u64, stage: Stage) -> Batch {
         let mut dice = Dice::of(self.seed, 4, round);
-        let targets = if dice.chance(4) { 25 } else { dice.range(1, 4) };
+        let targets = if dice.chance(4) { 25 } else { dice.size(1, 4) };
         let contents: BTreeMap<ContentIx, Arc<Content>> = (0..1 + u16::from(dice.chance(20)))
             .map(|ix| (ContentIx(ix), Arc::new(self.content(round, ix, &mut dice))))
             .collect();
@@ -231,10 +231,10 @@ impl Plan {
     /// Most texts are short; some go to rows of their own, some to a file beside the tree.
     fn content(self, round: u64, ix: u16, dice: &mut Dice) -> Content {
         let bytes = match dice.below(64) {
-            0 => dice.range(70_000, 200_000),
-            1..=3 => dice.range(10_000, 50_000),
-            4..=10 => dice.range(1_000, 6_000),
-            _ => dice.range(20, 600),
+            0 => dice.size(70_000, 200_000),
+            1..=3 => dice.size(10_000, 50_000),
+            4..=10 => dice.size(1_000, 6_000),
+            _ => dice.size(20, 600),
         };
         let picture = self.picture(round).filter(|_| ix == 0);
         let media = picture.map(|bytes| MediaItem {

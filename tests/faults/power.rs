@@ -36,7 +36,7 @@ fn record(plan: Plan, place: &Path) -> Vec<Act> {
     for life in 0..3 {
         let mut command = child::role("works", &data, plan.seed);
         shim::recorded(shim::between(&mut command, &data), &trace);
-        let commits = if life == 2 { dice.range(20, 100) } else { dice.range(100, 1_800) };
+        let commits = if life == 2 { dice.size(20, 100) } else { dice.size(100, 1_800) };
         command.env("FAULT_COMMITS", commits.to_string());
         command.env("FAULT_CLOSES", if dice.chance(50) { "1" } else { "0" });
         Running::spawn(command).ended(child::PATIENCE * 2).expect("it hangs").well();

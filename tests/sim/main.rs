@@ -6,6 +6,7 @@
 
 mod checkers;
 mod clients;
+#[path = "../support/dice.rs"]
 mod dice;
 mod house;
 mod journal;

@@ -85,8 +85,7 @@ const BANS: &[Ban] = &[
     Ban {
         words: &["sleep(", "sleep_until("],
         within: &["tests/"],
-        // There time is virtual: what passes there is no time of ours.
-        but: &["tests/sim/house/"],
+        but: &[],
         why: "a test waits for a fact",
     },
     Ban {

@@ -1,5 +1,7 @@
 //! The seed's random numbers: splitmix64, so that a seed gives the same run everywhere.
 
+#![expect(dead_code, reason = "each test target uses its own part of this rig")]
+
 /// A seeded source of chance.
 #[derive(Debug, Clone)]
 pub struct Dice(u64);
@@ -7,6 +9,13 @@ pub struct Dice(u64);
 impl Dice {
     pub fn new(seed: u64) -> Self {
         Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x5851_f42d_4c95_7f2d)
+    }
+
+    /// A source of its own for the `n`th thing of a kind.
+    pub fn of(seed: u64, kind: u64, n: u64) -> Self {
+        let mut dice = Self::new(seed ^ kind.rotate_left(48));
+        let mixed = dice.next() ^ n;
+        Self::new(mixed)
     }
 
     pub fn next(&mut self) -> u64 {
@@ -17,6 +26,20 @@ impl Dice {
         z ^ (z >> 31)
     }
 
+    pub fn wide(&mut self) -> u128 {
+        u128::from(self.next()) << 64 | u128::from(self.next())
+    }
+
+    /// A number below `bound`, which is not zero.
+    pub fn below(&mut self, bound: usize) -> usize {
+        usize::try_from(self.next() % bound as u64).expect("below a usize")
+    }
+
+    /// A size in `low..=high`.
+    pub fn size(&mut self, low: usize, high: usize) -> usize {
+        low + self.below(high - low + 1)
+    }
+
     /// A number in `low..=high`.
     pub fn range(&mut self, low: u64, high: u64) -> u64 {
         low + self.next() % (high - low + 1)
@@ -25,6 +48,11 @@ impl Dice {
     /// True in `percent` of a hundred cases.
     pub fn chance(&mut self, percent: u64) -> bool {
         self.next() % 100 < percent
+    }
+
+    /// One of these words.
+    pub fn one_of<'a>(&mut self, words: &[&'a str]) -> &'a str {
+        words[self.below(words.len())]
     }
 
     /// One of the weighted choices.
