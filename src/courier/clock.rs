@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::carry::Courier;
 use crate::model::{AccountId, Digest, Millis, Timestamp};
 use crate::platforms::{self, Answer};
-use crate::store::{Key, Record, UpkeepRecord, Write};
+use crate::store::{Key, Record, Store, UpkeepRecord, Write};
 
 /// How long a clock that was found wrong is not relied on.
 const DISTRUST: Millis = Millis::from_secs(48 * 3_600);
@@ -28,42 +28,97 @@ impl Dates {
     pub(super) fn ahead(&self, account: AccountId) -> Option<i64> {
         self.known().get(&account).copied()
     }
+
+    /// Learns from an answer: what shows that our clock is not to be relied on, and when.
+    fn learn(&self, account: AccountId, answer: &Answer) -> Option<(i64, Timestamp)> {
+        let Answer::Heard { headers, at, .. } = answer else { return None };
+        let ahead = platforms::clock_ahead(headers, *at)?;
+        let before = self.known().insert(account, ahead);
+        platforms::is_unsteady(ahead, before).then_some((ahead, *at))
+    }
 }
 
 impl Courier {
     /// Learns from an answer; a clock that is wrong is noted, for a later process life too.
     pub(super) async fn learn_clock(&self, account: AccountId, answer: &Answer) {
-        let Answer::Heard { headers, at, .. } = answer else { return };
-        let Some(ahead) = platforms::clock_ahead(headers, *at) else { return };
-        let before = self.dates.known().insert(account, ahead);
-        if !platforms::is_unsteady(ahead, before)
-            || self.noted().is_some_and(|it| is_fresh(it, *at))
-        {
+        let Some((ahead, at)) = self.dates.learn(account, answer) else { return };
+        if noted(self.options.store.as_ref()).is_some_and(|last| is_fresh(last, at)) {
             return;
         }
         tracing::warn!(ahead_ms = ahead, "this server's clock differs from a platform's: set it");
-        let report = format!("{ahead} ms ahead of a platform's clock");
-        let note = UpkeepRecord { name: "clock".to_owned(), ran_at: *at, report };
-        let writes = vec![Write::Put(Key::Upkeep(NOTE), Record::Upkeep(note))];
-        if let Err(problem) = self.options.engine.write(Vec::new(), writes).await {
+        if let Err(problem) = self.options.engine.write(Vec::new(), vec![note(ahead, at)]).await {
             tracing::warn!(%problem, "that the clock is wrong could not be noted");
         }
     }
 
     /// Whether our clock was never found wrong within what matters for a sending at `since`.
     pub(super) fn is_steady(&self, since: Timestamp) -> bool {
-        self.noted().is_none_or(|noted| noted.plus(DISTRUST) < since)
+        is_steady(noted(self.options.store.as_ref()), since)
     }
+}
 
-    /// When the clock was last found wrong, by that clock.
-    fn noted(&self) -> Option<Timestamp> {
-        match self.options.store.get(&Key::Upkeep(NOTE)) {
-            Ok(Some(Record::Upkeep(note))) => Some(note.ran_at),
-            _ => None,
-        }
+fn note(ahead: i64, at: Timestamp) -> Write {
+    let report = format!("{ahead} ms ahead of a platform's clock");
+    let note = UpkeepRecord { name: "clock".to_owned(), ran_at: at, report };
+    Write::Put(Key::Upkeep(NOTE), Record::Upkeep(note))
+}
+
+/// When the clock was last found wrong, by that clock.
+fn noted(store: &dyn Store) -> Option<Timestamp> {
+    match store.get(&Key::Upkeep(NOTE)) {
+        Ok(Some(Record::Upkeep(note))) => Some(note.ran_at),
+        _ => None,
     }
+}
+
+fn is_steady(noted: Option<Timestamp>, since: Timestamp) -> bool {
+    noted.is_none_or(|noted| noted.plus(DISTRUST) < since)
 }
 
 fn is_fresh(noted: Timestamp, now: Timestamp) -> bool {
     noted <= now && now.since(noted) < NOTE_EVERY
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Memory;
+
+    const ACCOUNT: AccountId = AccountId::from_raw(1);
+
+    /// Heard at this second of our clock, and dated by this one of the platform's.
+    fn heard(ours: i64, theirs: i64) -> Answer {
+        let at = jiff::Timestamp::from_second(theirs).expect("a time");
+        let date = jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&at);
+        let headers = vec![("date".to_owned(), date.expect("a date"))];
+        let at = Timestamp::from_millis(ours * 1_000);
+        Answer::Heard { status: 200, headers, body: Vec::new(), at }
+    }
+
+    #[test]
+    fn a_clock_that_is_off_or_moves_is_seen() {
+        let dates = Dates::default();
+        let sees = |ours, theirs| dates.learn(ACCOUNT, &heard(ours, theirs)).map(|it| it.0);
+        assert_eq!(sees(1_000, 995), None);
+        assert_eq!(dates.ahead(ACCOUNT), Some(5_000));
+        assert_eq!(sees(5_000, 1_400), Some(3_600_000), "an hour ahead");
+        assert_eq!(sees(1_500, 1_500), Some(0), "right again, but it moved");
+        assert_eq!(sees(1_501, 1_501), None);
+        assert_eq!(dates.learn(ACCOUNT, &Answer::NotSent { why: String::new() }), None);
+        assert_eq!(dates.ahead(AccountId::from_raw(2)), None);
+    }
+
+    #[test]
+    fn a_wrong_clock_is_remembered_for_two_days() {
+        let store = Memory::new();
+        let epoch = store.begin_epoch().expect("memory");
+        let at = |hour: u64| Timestamp::from_millis(0).plus(Millis::from_secs(hour * 3_600));
+        assert!(is_steady(noted(&store), at(0)));
+        store.commit(epoch, &[note(3_600_000, at(100))]).expect("memory");
+        assert_eq!(noted(&store), Some(at(100)), "a later life reads it too");
+        assert!(!is_steady(noted(&store), at(99)), "sent before it was noticed");
+        assert!(!is_steady(noted(&store), at(148)));
+        assert!(is_steady(noted(&store), at(149)));
+        assert!(is_fresh(at(100), at(100)) && !is_fresh(at(100), at(99)));
+    }
 }

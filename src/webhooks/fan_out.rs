@@ -117,3 +117,78 @@ fn due(endpoint: EndpointId, notice: NoticeId, at: Timestamp) -> [Write; 2] {
         Write::Put(Key::DeliveryDue(endpoint, at, notice), Record::Mark),
     ]
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use super::*;
+    use crate::accounts::Seal;
+    use crate::engine;
+    use crate::model::NoticeKind;
+    use crate::store::{Memory, Store};
+    use crate::upstream::{HttpUpstream, UpstreamOptions};
+    use crate::webhooks::WebhooksOptions;
+    use crate::wire::EndpointRequest;
+    use crate::workflow;
+
+    const NOON: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+
+    fn webhooks(store: &Memory) -> Webhooks {
+        let options = UpstreamOptions {
+            allow_private: false,
+            media_allow_private: false,
+            webhooks_allow_private: false,
+            allow_crash: false,
+        };
+        let drawn = AtomicU64::new(1);
+        let seal = Seal::open(Some(&"ab".repeat(32)), Path::new("unused"), Arc::new(|| 1));
+        Webhooks::new(WebhooksOptions {
+            store: Arc::new(store.clone()),
+            engine: engine::mailbox().0,
+            upstream: Arc::new(HttpUpstream::new(options, Arc::new(|| NOON)).expect("a client")),
+            seal: Arc::new(seal.expect("a sound key")),
+            definition: workflow::load(&Default::default()).expect("built in").deliver,
+            now: Arc::new(|| NOON),
+            dice: Arc::new(move || {
+                let n = u128::from(drawn.fetch_add(1, Ordering::Relaxed));
+                n.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)
+            }),
+        })
+    }
+
+    fn notice(id: u128, at: Timestamp) -> Write {
+        let id = NoticeId::from_raw(id);
+        let kind = NoticeKind::PostPublished;
+        let notice = Notice { id, kind, at, request: None, data: "{}".to_owned() };
+        Write::Put(Key::Notice(id), Record::Notice(notice))
+    }
+
+    #[test]
+    fn an_endpoint_hears_what_comes_after_it_even_where_the_clock_was_set_back() {
+        let store = Memory::new();
+        let epoch = store.begin_epoch().expect("memory");
+        store.commit(epoch, &[notice(7, NOON)]).expect("memory");
+        let webhooks = webhooks(&store);
+        let url = "https://hears.test/".to_owned();
+        let asked = EndpointRequest { url, kinds: Vec::new(), description: None };
+        let (records, reply) = webhooks.create(asked).expect("room");
+        assert!(String::from_utf8_lossy(&reply.body).contains("whsec_"));
+        store.commit(epoch, &records.writes).expect("memory");
+        // The clock is set back by an hour; ids still tell before and after.
+        let earlier = Timestamp::from_millis(NOON.as_millis() - 3_600_000);
+        store.commit(epoch, &[notice(8, earlier)]).expect("memory");
+        let plan = webhooks.plan_fan_out().expect("it is read").expect("there is news");
+        let due: Vec<u128> = plan
+            .writes
+            .iter()
+            .filter_map(|write| match write {
+                Write::Put(Key::Delivery(_, notice), _) => Some(notice.raw()),
+                _ => None,
+            })
+            .collect();
+        assert_eq!((due, plan.after.raw()), (vec![8], 8));
+    }
+}
