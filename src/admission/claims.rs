@@ -5,6 +5,7 @@ use super::create::Admission;
 use super::faults;
 use crate::engine::{Claim, Records, Submitted, WriteError};
 use crate::model::{Fault, IDEMPOTENCY_KEY_CHARS_MAX, RequestId, Secret};
+use crate::store::Key;
 use crate::wire::{self, Reply};
 
 /// How often records are planned again that changed meanwhile.
@@ -57,6 +58,12 @@ impl Admission {
     /// The reply that the key has already, if it has one; waits for one that is being made.
     pub(super) async fn earlier(&self, keyed: Option<&Keyed>) -> Result<Option<Served>, Fault> {
         let Some(keyed) = keyed else { return Ok(None) };
+        // Nearly always the key is new, and the engine need not be asked to know it. Should it be
+        // claimed from here on, the engine finds that out itself.
+        let known = self.options.store.get(&Key::Claim(keyed.claim.id));
+        if known.map_err(|problem| faults::unreadable(&problem))?.is_none() {
+            return Ok(None);
+        }
         match self.options.engine.peek(keyed.claim).await {
             Ok(None) => Ok(None),
             Ok(Some(submitted)) => Ok(Some(answered(self.opened(submitted, keyed)?, Some(keyed)))),

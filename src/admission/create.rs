@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 
@@ -27,6 +28,10 @@ use crate::workflow::Catalog;
 
 /// Accounts of one page of a scan.
 const PAGE: usize = 1_000;
+/// A longer body takes longer to read than to be handed to another thread.
+const DRAFT_HERE_BYTES_MAX: usize = 16 << 10;
+/// So do more accounts.
+const DRAFT_HERE_ACCOUNTS_MAX: usize = 32;
 
 /// Deep preflight, given by the wiring: the faults of each content.
 pub type Inspect = Arc<
@@ -64,6 +69,8 @@ pub struct Admission {
     pub(super) flights: Flights,
     /// Held while records are looked for and written.
     pub(super) recording: Arc<tokio::sync::Mutex<()>>,
+    /// How many accounts there were when they were last counted.
+    accounts_seen: Arc<AtomicUsize>,
 }
 
 /// A request to publish that holds: what is to be submitted, and the bytes to be kept first.
@@ -113,7 +120,8 @@ impl std::fmt::Debug for Admission {
 impl Admission {
     /// Admission over a store and an engine.
     pub fn new(options: AdmissionOptions) -> Self {
-        Self { options, flights: Flights::default(), recording: Arc::default() }
+        let accounts_seen = Arc::new(AtomicUsize::new(usize::MAX));
+        Self { options, flights: Flights::default(), recording: Arc::default(), accounts_seen }
     }
 
     /// Runs what reads the store or takes long where waiting holds nobody up.
@@ -171,8 +179,7 @@ impl Admission {
         K: Fn(Vec<u8>) -> F,
         F: Future<Output = Result<Digest, Fault>>,
     {
-        let asking = caller.clone();
-        let draft = self.off(move |this| this.draft(&body, &asking)).await?;
+        let draft = self.drafted(caller, body).await?;
         draft.inline.keep(&keep, &mut Vec::new()).await?;
         Ok(Submission {
             request_id: request.clone(),
@@ -185,11 +192,25 @@ impl Admission {
         })
     }
 
+    /// The draft of a request: made here when that takes microseconds, as nearly always, for to
+    /// hand it to another thread takes longer than that.
+    async fn drafted(&self, caller: &Caller, body: Bytes) -> Result<Draft, Fault> {
+        let asking = caller.clone();
+        if body.len() > DRAFT_HERE_BYTES_MAX {
+            return self.off(move |this| this.draft(&wire::parse_create(&body)?, &asking)).await;
+        }
+        let asked = wire::parse_create(&body)?;
+        let named = asked.targets.iter().all(|target| target.account.is_some());
+        if named || self.accounts_seen.load(Ordering::Relaxed) <= DRAFT_HERE_ACCOUNTS_MAX {
+            return self.draft(&asked, caller);
+        }
+        self.off(move |this| this.draft(&asked, &asking)).await
+    }
+
     /// Everything that can be decided before anything is kept.
-    fn draft(&self, body: &[u8], caller: &Caller) -> Result<Draft, Fault> {
-        let asked = wire::parse_create(body)?;
-        let accounts = self.accounts_for(&asked)?;
-        let resolved = resolve::resolve(&accounts, &asked, caller.key.profile)?;
+    fn draft(&self, asked: &CreateRequest, caller: &Caller) -> Result<Draft, Fault> {
+        let accounts = self.accounts_for(asked)?;
+        let resolved = resolve::resolve(&accounts, asked, caller.key.profile)?;
         let mut inline = Inline::default();
         let said: Vec<Content> = resolved.iter().map(|one| content(one, &mut inline)).collect();
         check(&resolved, &said)?;
@@ -298,6 +319,7 @@ impl Admission {
             let highest = accounts.last().and_then(|account| account.id.raw().checked_add(1));
             from = highest.filter(|_| whole);
         }
+        self.accounts_seen.store(accounts.len(), Ordering::Relaxed);
         accounts.sort_by_key(|account| (account.created_at, account.id));
         Ok(accounts)
     }

@@ -47,6 +47,18 @@ impl Core {
         }
     }
 
+    /// Makes a batch under an id that was never given out, with `extra` writes beside.
+    pub(super) fn found(
+        &mut self,
+        batch: Batch,
+        extra: Vec<Write>,
+    ) -> Result<Result<(), Refusal>, StoreError> {
+        match self.plan_on(None, batch.id, vec![Event::Accepted(Box::new(batch))]) {
+            Ok(plan) => self.carry_through(plan, extra, None).map(|_| Ok(())),
+            Err(refusal) => Ok(Err(refusal)),
+        }
+    }
+
     /// What events make of a batch. Nothing has happened yet.
     pub(super) fn plan(
         &mut self,
@@ -54,36 +66,46 @@ impl Core {
         events: Vec<Event>,
     ) -> Result<Result<Plan, Refusal>, StoreError> {
         let old = self.load(id)?;
+        Ok(self.plan_on(old, id, events))
+    }
+
+    /// What events make of the batch that stands as `old`.
+    fn plan_on(
+        &mut self,
+        old: Option<Arc<Batch>>,
+        id: BatchId,
+        events: Vec<Event>,
+    ) -> Result<Plan, Refusal> {
         let mut batch = old.clone();
         let mut entries = Vec::with_capacity(events.len());
         let mut effects = Vec::with_capacity(events.len());
         for event in events {
             let stamp = self.stamp();
             match machine::transition(batch.as_deref(), &stamp, &event, &self.catalog) {
-                Err(refusal) => return Ok(Err(refusal)),
+                Err(refusal) => return Err(refusal),
                 Ok((next, effect)) => {
                     let n = next.entries - 1;
                     let entry = JournalEntry { batch: id, n, stamp, event };
-                    entries.push(Write::Put(Key::Entry(id, n), Record::Entry(Box::new(entry))));
+                    entries.push(Write::New(Key::Entry(id, n), Record::Entry(Box::new(entry))));
                     batch = Some(Arc::new(next));
                     effects.push(effect);
                 }
             }
         }
-        let Some(batch) = batch else { return Ok(Err(Refusal::NoBatch)) };
-        Ok(Ok(Plan { old, batch, entries, effects }))
+        let Some(batch) = batch else { return Err(Refusal::NoBatch) };
+        Ok(Plan { old, batch, entries, effects })
     }
 
     /// Makes a plan happen, with `extra` writes beside, in one commit. `request` asked for it.
     pub(super) fn carry_through(
         &mut self,
-        plan: Plan,
+        mut plan: Plan,
         extra: Vec<Write>,
         request: Option<&RequestId>,
     ) -> Result<Arc<Batch>, StoreError> {
         let mut writes = extra;
         let batch = Arc::clone(&plan.batch);
-        self.plan_writes(&plan, request, &mut writes)?;
+        self.plan_writes(&mut plan, request, &mut writes)?;
         self.store.commit(self.epoch, &writes)?;
         self.dirty = true;
         self.follow(plan)?;
@@ -93,11 +115,11 @@ impl Core {
     /// Makes several plans, each for another batch, happen in one commit.
     pub(super) fn carry_all_through(
         &mut self,
-        plans: Vec<Plan>,
+        mut plans: Vec<Plan>,
         extra: Vec<Write>,
     ) -> Result<(), StoreError> {
         let mut writes = extra;
-        for plan in &plans {
+        for plan in &mut plans {
             self.plan_writes(plan, None, &mut writes)?;
         }
         self.store.commit(self.epoch, &writes)?;
@@ -107,13 +129,13 @@ impl Core {
 
     fn plan_writes(
         &mut self,
-        plan: &Plan,
+        plan: &mut Plan,
         request: Option<&RequestId>,
         writes: &mut Vec<Write>,
     ) -> Result<(), StoreError> {
         let Plan { old, batch, entries, effects } = plan;
         let old = old.as_deref();
-        writes.extend(entries.iter().cloned());
+        writes.append(entries);
         writes.extend(batch_writes(old, batch));
         self.timer_writes(old, batch, writes);
         upload_writes(old, batch, writes);
@@ -136,8 +158,9 @@ impl Core {
             writes.push(Write::Delete(Key::Timer(at, new.id)));
         }
         if let Some((at, running)) = after {
+            // Of one and the same key both writes speak, and so the store looks.
             let record = Record::Timer(TimerRecord { running });
-            writes.push(Write::Put(Key::Timer(at, new.id), record));
+            writes.push(Write::New(Key::Timer(at, new.id), record));
         }
     }
 
@@ -191,7 +214,11 @@ impl Core {
             // The accepting commit brings its own record in the same writes; afterwards the
             // stored one is completed.
             let pending = writes.iter_mut().find_map(|write| match write {
-                Write::Put(at, Record::Claim(record)) if *at == key => Some(record),
+                Write::Put(at, Record::Claim(record)) | Write::New(at, Record::Claim(record))
+                    if *at == key =>
+                {
+                    Some(record)
+                }
                 _ => None,
             });
             let state = ClaimState::Replied { status: reply.status, body: reply.body.clone() };

@@ -220,7 +220,7 @@ impl Core {
         let id = NoticeId::from_raw(self.notice_ids.next(at, entropy));
         self.newest_notice = id;
         let NewNotice { kind, request, data } = new;
-        Write::Put(Key::Notice(id), Record::Notice(Notice { id, kind, at, request, data }))
+        Write::New(Key::Notice(id), Record::Notice(Notice { id, kind, at, request, data }))
     }
 
     /// The process life.

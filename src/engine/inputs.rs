@@ -126,7 +126,7 @@ impl Core {
         let id = draft.id;
         for (ix, target) in (0u8..).map(TargetIx).zip(&draft.targets) {
             let place = PostPlace { batch: id, ix };
-            extra.push(Write::Put(Key::Post(target.post), Record::Post(place)));
+            extra.push(Write::New(Key::Post(target.post), Record::Post(place)));
         }
         if let Some(claim) = claim {
             extra.extend(self.claim_writes(claim, Some(id), ClaimState::Running));
@@ -135,8 +135,8 @@ impl Core {
         self.waiters.insert(id, vec![Waiting { tell, replayed: false }]);
         let problem = match machine::draft(draft, &self.catalog) {
             Err(refusal) => EngineError::Refused(refusal.to_string()),
-            Ok(batch) => match self.apply(id, vec![Event::Accepted(Box::new(batch))], extra) {
-                Ok(Ok(_)) => return Ok(()),
+            Ok(batch) => match self.found(batch, extra) {
+                Ok(Ok(())) => return Ok(()),
                 Ok(Err(refusal)) => EngineError::Refused(refusal.to_string()),
                 Err(StoreError::TooLarge { bytes, max }) => EngineError::TooLarge(format!(
                     "the request needs {bytes} bytes in one commit, at most {max}"

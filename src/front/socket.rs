@@ -1,6 +1,7 @@
 //! A connection with deadlines, that says in our words what the HTTP parser refuses, and that
 //! closes without cutting its last answer off.
 
+use std::cell::RefCell;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -18,6 +19,12 @@ use crate::model::Millis;
 const LINGER: Millis = Millis(2_000);
 /// Bytes read and thrown away while it waits.
 const LINGER_BYTES_MAX: usize = 16 << 20;
+
+thread_local! {
+    /// Where a read lands on its way to the parser: one a thread, since a connection that is quiet
+    /// needs none, and to make one anew for each read costs more than to read.
+    static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; 16 * 1_024]);
+}
 
 /// How long a connection may take for what.
 #[derive(Debug, Clone, Copy)]
@@ -113,18 +120,18 @@ impl<T: AsyncRead + Unpin> Read for Socket<T> {
         mut buf: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
         // hyper's cursor gives no safe view of its memory, so bytes pass through a buffer here.
-        let mut bytes = [0; 16 * 1_024];
-        let room = buf.remaining().min(bytes.len());
-        let mut into = ReadBuf::new(&mut bytes[..room]);
-        match Pin::new(&mut self.inner).poll_read(cx, &mut into) {
-            Poll::Ready(Ok(())) => {
-                if !into.filled().is_empty() {
-                    self.seat.heard();
-                    buf.put_slice(into.filled());
-                }
-                Poll::Ready(Ok(()))
+        let read = SCRATCH.with_borrow_mut(|bytes| {
+            let room = buf.remaining().min(bytes.len());
+            let mut into = ReadBuf::new(&mut bytes[..room]);
+            let read = Pin::new(&mut self.inner).poll_read(cx, &mut into);
+            if matches!(read, Poll::Ready(Ok(()))) && !into.filled().is_empty() {
+                self.seat.heard();
+                buf.put_slice(into.filled());
             }
-            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            read
+        });
+        match read {
+            Poll::Ready(read) => Poll::Ready(read),
             Poll::Pending => self.poll_phase(cx),
         }
     }

@@ -4,7 +4,7 @@
 //! profiles, keys, webhook endpoints and deliveries are UUIDs; media are `med_` and 22 base-62
 //! characters, deliberately not sortable.
 
-use std::fmt;
+use std::fmt::{self, Write};
 use std::marker::PhantomData;
 use std::str::FromStr;
 
@@ -24,6 +24,9 @@ impl fmt::Display for IdError {
 }
 
 impl std::error::Error for IdError {}
+
+/// Characters of a ULID.
+const ULID_CHARS: usize = 26;
 
 /// What tells one ULID kind from another: its prefix on the wire.
 pub trait UlidKind {
@@ -90,7 +93,8 @@ impl<K> UlidId<K> {
 
 impl<K: UlidKind> fmt::Display for UlidId<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}", K::PREFIX, ulid::Ulid(self.raw))
+        f.write_str(K::PREFIX)?;
+        f.write_str(ulid::Ulid(self.raw).array_to_str(&mut [0; ULID_CHARS]))
     }
 }
 
@@ -192,8 +196,16 @@ impl<K> UuidId<K> {
 
 impl<K> fmt::Display for UuidId<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let hex = format!("{:032x}", self.raw);
-        write!(f, "{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+        const DIGITS: [char; 16] =
+            ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
+        for (place, byte) in self.raw.to_be_bytes().into_iter().enumerate() {
+            if matches!(place, 4 | 6 | 8 | 10) {
+                f.write_char('-')?;
+            }
+            f.write_char(DIGITS[usize::from(byte >> 4)])?;
+            f.write_char(DIGITS[usize::from(byte & 15)])?;
+        }
+        Ok(())
     }
 }
 

@@ -25,37 +25,60 @@ pub fn load_batch(store: &dyn Store, id: BatchId) -> Result<Option<Batch>, Store
 
 /// The changes that turn the stored `old` into `new`: nothing for what stayed the same.
 pub fn batch_writes(old: Option<&Batch>, new: &Batch) -> Vec<Write> {
+    let mut writes = Vec::with_capacity(8);
+    match old {
+        None => new_rows(new, &mut writes),
+        Some(old) => changed_rows(old, new, &mut writes),
+    }
+    writes
+}
+
+fn new_rows(batch: &Batch, writes: &mut Vec<Write>) {
+    let id = batch.id;
+    writes.push(Write::New(Key::Batch(id), Record::Batch(BatchHead::of(batch))));
+    for (ix, target) in batch.places() {
+        let bare = Record::Target(Box::new(without_memo(target)));
+        writes.push(Write::New(Key::Target(id, ix), bare));
+        memo_writes(id, ix, None, target, writes);
+    }
+    for (ix, content) in &batch.contents {
+        let record = Record::Content(content.as_ref().clone());
+        writes.push(Write::New(Key::Content(id, *ix), record));
+    }
+}
+
+fn changed_rows(old: &Batch, new: &Batch, writes: &mut Vec<Write>) {
     let id = new.id;
-    let mut writes = Vec::new();
     let head = BatchHead::of(new);
-    if old.map(BatchHead::of).as_ref() != Some(&head) {
+    if BatchHead::of(old) != head {
         writes.push(Write::Put(Key::Batch(id), Record::Batch(head)));
     }
     for (ix, target) in new.places() {
-        let before = old.and_then(|old| old.target(ix));
-        if before.is_some_and(|before| Arc::ptr_eq(before, target)) {
+        let before = old.target(ix);
+        if before.is_some_and(|before| Arc::ptr_eq(before, target) || before == target) {
             continue;
         }
         let bare = without_memo(target);
-        if before.map(|before| without_memo(before)).as_ref() != Some(&bare) {
+        let memo_alone =
+            before.is_some_and(|before| before.memo != target.memo && without_memo(before) == bare);
+        if !memo_alone {
             writes.push(Write::Put(Key::Target(id, ix), Record::Target(Box::new(bare))));
         }
-        memo_writes(id, ix, before.map(AsRef::as_ref), target, &mut writes);
+        memo_writes(id, ix, before.map(AsRef::as_ref), target, writes);
     }
     for (ix, content) in &new.contents {
-        let before = old.and_then(|old| old.contents.get(ix));
+        let before = old.contents.get(ix);
         let same = before.is_some_and(|it| Arc::ptr_eq(it, content) || it == content);
         if !same {
             let record = Record::Content(content.as_ref().clone());
             writes.push(Write::Put(Key::Content(id, *ix), record));
         }
     }
-    for ix in old.iter().flat_map(|old| old.contents.keys()) {
+    for ix in old.contents.keys() {
         if !new.contents.contains_key(ix) {
             writes.push(Write::Delete(Key::Content(id, *ix)));
         }
     }
-    writes
 }
 
 fn memo_writes(
@@ -66,8 +89,11 @@ fn memo_writes(
     writes: &mut Vec<Write>,
 ) {
     for (step, memo) in &new.memo {
-        if old.and_then(|old| old.memo.get(step)) != Some(memo) {
-            writes.push(Write::Put(Key::Memo(id, ix, *step), Record::Memo(memo.to_string())));
+        let (key, record) = (Key::Memo(id, ix, *step), || Record::Memo(memo.to_string()));
+        match old.and_then(|old| old.memo.get(step)) {
+            None => writes.push(Write::New(key, record())),
+            Some(before) if before == memo => {}
+            Some(_) => writes.push(Write::Put(key, record())),
         }
     }
     for step in old.iter().flat_map(|old| old.memo.keys()) {
@@ -187,10 +213,7 @@ mod tests {
     }
 
     fn keys(writes: &[Write]) -> Vec<Key> {
-        let key = |write: &Write| match write {
-            Write::Put(key, _) | Write::Delete(key) => *key,
-        };
-        writes.iter().map(key).collect()
+        writes.iter().map(|write| *write.key()).collect()
     }
 
     proptest! {
@@ -242,7 +265,7 @@ mod tests {
         Arc::make_mut(&mut new.targets[1]).memo =
             [(step(1), "1".into()), (step(3), "3".into())].into();
         let at = |n| Key::Memo(old.id, TargetIx(1), step(n));
-        let expected = [Write::Put(at(3), Record::Memo("3".to_owned())), Write::Delete(at(2))];
+        let expected = [Write::New(at(3), Record::Memo("3".to_owned())), Write::Delete(at(2))];
         assert_eq!(batch_writes(Some(&old), &new), expected);
     }
 

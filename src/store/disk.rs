@@ -25,7 +25,7 @@ use hold::Hold;
 use seal::{Reached, Seal};
 use spill::SpillFolder;
 
-use super::pack::{self, Rows, Visitor};
+use super::pack::{self, Before, Change, Rows, Visitor};
 use super::still::{self, Aside};
 use super::{
     FORMAT, Key, MetaRecord, Order, RawFrame, Record, Scanned, Store, StoreError, Write, read,
@@ -190,8 +190,12 @@ impl Sled {
         };
         seal.commits += 1;
         let mut batch = sled::Batch::default();
-        for (key, row) in plan.rows {
-            if let Some(before) = self.tree.row(&key)? {
+        for (key, Change { row, before }) in plan.rows {
+            let before = match before {
+                Before::Known(before) => before,
+                Before::Unread => self.tree.row(&key)?,
+            };
+            if let Some(before) = before {
                 seal.take(&key, &before);
             }
             match row {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::pack::{self, Plan, Rows, Visitor};
+use super::pack::{self, Change, Plan, Rows, Visitor};
 use super::still::{self, Aside};
 use super::{
     FORMAT, Key, MetaRecord, Order, RawFrame, Record, Scanned, Store, StoreError, Write, read,
@@ -170,11 +170,11 @@ impl Store for Memory {
 }
 
 impl Image {
-    fn apply(&mut self, plan: Plan) {
+    fn apply(&mut self, plan: Plan<Arc<[u8]>>) {
         self.files.extend(plan.files);
         self.loosened.extend(plan.loosened);
         let mut undo = Undo::with_capacity(plan.rows.len());
-        for (key, row) in plan.rows {
+        for (key, Change { row, .. }) in plan.rows {
             let before = match row {
                 Some(row) => self.rows.insert(key.clone(), row.into()),
                 None => self.rows.remove(&key),

@@ -49,8 +49,28 @@ pub const FORMAT: u32 = 3;
 pub enum Write {
     /// Sets the key to this record.
     Put(Key, Record),
+    /// Sets a key that holds nothing, as the caller knows: so nobody looks what it held. On a key
+    /// that does hold something this is a mistake of the caller, and the seal of the store breaks.
+    New(Key, Record),
     /// Removes the key; removing what is not there is no error.
     Delete(Key),
+}
+
+impl Write {
+    /// The key it changes.
+    pub const fn key(&self) -> &Key {
+        let (Self::Put(key, _) | Self::New(key, _) | Self::Delete(key)) = self;
+        key
+    }
+
+    /// The same write by one who does not know whether the key holds something.
+    #[must_use]
+    pub fn unsure(self) -> Self {
+        match self {
+            Self::New(key, record) => Self::Put(key, record),
+            sure => sure,
+        }
+    }
 }
 
 /// The direction of a scan.
@@ -168,8 +188,9 @@ pub trait Store: Send + Sync {
     /// `Fenced` when `epoch` is not the store's; `TooLarge`; `Disk`.
     ///
     /// # Panics
-    /// When a record is of another kind than its key, or a write touches `Key::Meta`, which is
-    /// the store's own: mistakes of the caller.
+    /// When a record is of another kind than its key, a new key holds something (in builds with
+    /// debug assertions), or a write touches `Key::Meta`, which is the store's own: mistakes of the
+    /// caller.
     fn commit(&self, epoch: u64, writes: &[Write]) -> Result<(), StoreError>;
 
     /// Makes every commit so far survive a power loss.
@@ -226,8 +247,6 @@ impl Scanned {
 }
 
 fn assert_no_meta(writes: &[Write]) {
-    let touches = writes
-        .iter()
-        .any(|write| matches!(write, Write::Put(Key::Meta, _) | Write::Delete(Key::Meta)));
+    let touches = writes.iter().any(|write| *write.key() == Key::Meta);
     assert!(!touches, "the meta record changes only when an epoch begins");
 }

@@ -57,60 +57,104 @@ pub(super) trait Rows {
 }
 
 /// One commit, ready to be applied.
-#[derive(Debug, Default)]
-pub(super) struct Plan {
-    /// What each row becomes; `None` removes it.
-    pub(super) rows: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+#[derive(Debug)]
+pub(super) struct Plan<R> {
+    /// What becomes of each row.
+    pub(super) rows: BTreeMap<Vec<u8>, Change<R>>,
     /// The files that must be durable before the rows are written.
     pub(super) files: BTreeMap<Digest, Vec<u8>>,
     /// Files that a record named and names no longer; another record may still name them.
     pub(super) loosened: Vec<Digest>,
 }
 
+/// What becomes of a row.
+#[derive(Debug)]
+pub(super) struct Change<R> {
+    /// The row, or none any more.
+    pub(super) row: Option<Vec<u8>>,
+    /// What it was, where that is known.
+    pub(super) before: Before<R>,
+}
+
+/// What a row was.
+#[derive(Debug)]
+pub(super) enum Before<R> {
+    /// This, or nothing.
+    Known(Option<R>),
+    /// Nobody has looked.
+    Unread,
+}
+
+/// The frames of a commit, by key: the frame, if there is to be one, and whether the key is new.
+type Frames = BTreeMap<Vec<u8>, (Option<Vec<u8>>, bool)>;
+
 /// Lays out `writes`; of several writes to one key the last one counts.
-pub(super) fn plan(rows: &impl Rows, writes: &[Write]) -> Result<Plan, StoreError> {
-    let mut frames: BTreeMap<Vec<u8>, Option<Vec<u8>>> = BTreeMap::new();
-    for write in writes {
-        match write {
-            Write::Delete(key) => frames.insert(key.encode(), None),
-            Write::Put(key, put) => frames.insert(key.encode(), Some(record::encode(key, put))),
-        };
+pub(super) fn plan<R: Rows>(rows: &R, writes: &[Write]) -> Result<Plan<R::Row>, StoreError> {
+    let frames = frames(writes);
+    let largest = frames.values().filter_map(|(frame, _)| Some(frame.as_ref()?.len())).max();
+    if let Some(bytes) = largest.filter(|bytes| *bytes > FRAME_BYTES_MAX) {
+        return Err(StoreError::TooLarge { bytes, max: FRAME_BYTES_MAX });
     }
-    let largest = frames.values().flatten().map(Vec::len).max().unwrap_or(0);
-    if largest > FRAME_BYTES_MAX {
-        return Err(StoreError::TooLarge { bytes: largest, max: FRAME_BYTES_MAX });
-    }
-    let mut plan = Plan::default();
-    for key in frames.keys() {
-        plan.vacate(rows, key)?;
+    let mut plan = Plan { rows: BTreeMap::new(), files: BTreeMap::new(), loosened: Vec::new() };
+    let mut before = Vec::with_capacity(frames.len());
+    for (key, (_, new)) in &frames {
+        before.push(match new {
+            true => nothing_there(rows, key)?,
+            false => plan.vacate(rows, key)?,
+        });
     }
     let vacated: usize = plan.rows.keys().map(|key| key.len() + ROW_OVERHEAD_BYTES).sum();
     let room = COMMIT_BYTES_MAX.saturating_sub(vacated);
     let spilled_from = spill_threshold(&frames, room)
         .map_err(|bytes| StoreError::TooLarge { bytes: bytes + vacated, max: COMMIT_BYTES_MAX })?;
-    for (key, frame) in frames {
-        match frame {
-            None => drop(plan.rows.insert(key, None)),
-            Some(frame) if frame.len() >= spilled_from => plan.put_in_file(key, frame),
-            Some(frame) if frame.len() > PART_BYTES_MAX => plan.put_in_parts(key, &frame),
-            Some(frame) => drop(plan.rows.insert(key, Some(frame))),
-        }
+    for ((key, (frame, _)), before) in frames.into_iter().zip(before) {
+        let row = match frame {
+            Some(frame) if frame.len() >= spilled_from => Some(plan.put_in_file(&key, frame)),
+            Some(frame) if frame.len() > PART_BYTES_MAX => Some(plan.put_in_parts(&key, &frame)),
+            whole_or_none => whole_or_none,
+        };
+        plan.rows.insert(key, Change { row, before: Before::Known(before) });
     }
     Ok(plan)
 }
 
+fn frames(writes: &[Write]) -> Frames {
+    let mut frames = Frames::new();
+    for write in writes {
+        let bytes = write.key().encode();
+        let (frame, new) = match write {
+            Write::Delete(_) => (None, false),
+            Write::Put(key, put) => (Some(record::encode(key, put)), false),
+            // What another write of the same commit speaks of may well be there.
+            Write::New(key, put) => (Some(record::encode(key, put)), !frames.contains_key(&bytes)),
+        };
+        frames.insert(bytes, (frame, new));
+    }
+    frames
+}
+
+/// Takes the caller's word that `key` holds nothing; builds with debug assertions look.
+fn nothing_there<R: Rows>(rows: &R, key: &[u8]) -> Result<Option<R::Row>, StoreError> {
+    if cfg!(debug_assertions) {
+        let there = rows.row(key)?.is_some();
+        assert!(!there, "{} was written as new, and is there", key::words(key));
+    }
+    Ok(None)
+}
+
 /// The size from which on frames must go to files so that the rest fits into `room`; the size of
 /// what cannot be made to fit otherwise.
-fn spill_threshold(
-    frames: &BTreeMap<Vec<u8>, Option<Vec<u8>>>,
-    room: usize,
-) -> Result<usize, usize> {
-    let sizes = frames.iter().map(|(key, frame)| (key.len(), frame.as_ref().map_or(0, Vec::len)));
+fn spill_threshold(frames: &Frames, room: usize) -> Result<usize, usize> {
+    let sizes =
+        frames.iter().map(|(key, (frame, _))| (key.len(), frame.as_ref().map_or(0, Vec::len)));
     let mut total: usize = sizes.map(|(key, frame)| row_bytes(key, frame)).sum();
     let mut threshold = usize::MAX;
+    if total <= room {
+        return Ok(threshold);
+    }
     let mut by_size: Vec<(usize, usize)> = frames
         .iter()
-        .filter_map(|(key, frame)| Some((frame.as_ref()?.len(), key.len())))
+        .filter_map(|(key, (frame, _))| Some((frame.as_ref()?.len(), key.len())))
         .filter(|(frame_bytes, _)| *frame_bytes > SPILL_BYTES_MIN)
         .collect();
     by_size.sort_unstable();
@@ -134,40 +178,48 @@ const fn file_bytes(key_bytes: usize) -> usize {
     2 * (key_bytes + 37 + ROW_OVERHEAD_BYTES)
 }
 
-impl Plan {
-    /// Plans the removal of what belongs to the present value of `key` beside its own row.
-    fn vacate(&mut self, rows: &impl Rows, key: &[u8]) -> Result<(), StoreError> {
-        let Some(row) = rows.row(key)? else { return Ok(()) };
-        match Shape::of(row.as_ref()) {
+impl<R: AsRef<[u8]>> Plan<R> {
+    /// Plans the removal of what belongs to the present value of `key` beside its own row, which
+    /// it returns.
+    fn vacate(&mut self, rows: &impl Rows<Row = R>, key: &[u8]) -> Result<Option<R>, StoreError> {
+        let row = rows.row(key)?;
+        match row.as_ref().and_then(|row| Shape::of(row.as_ref())) {
             Some(Shape::Parts { count, .. }) => {
-                self.rows.extend((0..count).map(|part| (part_key(key, part), None)));
+                (0..count).for_each(|part| self.beside(part_key(key, part), None));
             }
             Some(Shape::File { digest, .. }) => {
-                self.rows.insert(named_key(&digest, key), None);
+                self.beside(named_key(&digest, key), None);
                 self.loosened.push(digest);
             }
             Some(Shape::Whole) | None => {}
         }
-        Ok(())
+        Ok(row)
     }
 
-    fn put_in_parts(&mut self, key: Vec<u8>, frame: &[u8]) {
+    /// Plans a row beside the key's own.
+    fn beside(&mut self, key: Vec<u8>, row: Option<Vec<u8>>) {
+        self.rows.insert(key, Change { row, before: Before::Unread });
+    }
+
+    /// Plans the parts of a frame; the key's own row is returned.
+    fn put_in_parts(&mut self, key: &[u8], frame: &[u8]) -> Vec<u8> {
         let mut row = vec![IN_PARTS];
         row.extend_from_slice(&len_bytes(frame));
         for (part, chunk) in (0..).zip(frame.chunks(PART_BYTES_MAX)) {
-            self.rows.insert(part_key(&key, part), Some(chunk.to_vec()));
+            self.beside(part_key(key, part), Some(chunk.to_vec()));
         }
-        self.rows.insert(key, Some(row));
+        row
     }
 
-    fn put_in_file(&mut self, key: Vec<u8>, frame: Vec<u8>) {
+    /// Plans the file of a frame; the key's own row is returned.
+    fn put_in_file(&mut self, key: &[u8], frame: Vec<u8>) -> Vec<u8> {
         let digest = sha256(&frame);
         let mut row = vec![IN_FILE];
         row.extend_from_slice(&len_bytes(&frame));
         row.extend_from_slice(&digest.0);
-        self.rows.insert(named_key(&digest, &key), Some(Vec::new()));
-        self.rows.insert(key, Some(row));
+        self.beside(named_key(&digest, key), Some(Vec::new()));
         self.files.insert(digest, frame);
+        row
     }
 }
 

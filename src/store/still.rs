@@ -105,7 +105,7 @@ impl Aside {
     /// Puts aside what these writes are about to change.
     pub(super) fn note(&mut self, rows: &impl Rows, writes: &[Write]) {
         for write in writes {
-            let (Write::Put(key, _) | Write::Delete(key)) = write;
+            let key = write.key();
             let bytes = key.encode();
             let ahead = bytes >= self.from && *key != Key::Meta;
             if self.broken.is_some() || !ahead || self.before.contains_key(&bytes) {

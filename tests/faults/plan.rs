@@ -176,7 +176,7 @@ impl Plan {
             writes.push(Write::Put(Key::ClaimExpiry(at(round + 99), claim), Record::Mark));
         }
         let rows = writes.into_iter().map(|write| match write {
-            Write::Put(key, record) => (key, record),
+            Write::Put(key, record) | Write::New(key, record) => (key, record),
             Write::Delete(key) => unreachable!("a batch of its own deletes nothing: {key}"),
         });
         rows.collect()

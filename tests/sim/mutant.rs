@@ -95,7 +95,9 @@ impl Store for Mutated {
     }
 
     fn commit(&self, epoch: u64, writes: &[Write]) -> Result<(), StoreError> {
-        let kept: Vec<Write> = writes.iter().filter(|write| self.keeps(write)).cloned().collect();
+        // With what a mutant keeps back, no caller knows any more which keys are new.
+        let writes = writes.iter().cloned().map(Write::unsure);
+        let kept: Vec<Write> = writes.filter(|write| self.keeps(write)).collect();
         self.inner.commit(epoch, &kept)
     }
 

@@ -86,12 +86,7 @@ fn a_finished_batch_can_be_removed_whole() {
     batch.claim = None;
     let (batch, writes) = accepted(&batch, 3);
     disk.commit(&writes);
-    let deletes: Vec<Write> = writes
-        .iter()
-        .map(|write| match write {
-            Write::Put(key, _) | Write::Delete(key) => Write::Delete(*key),
-        })
-        .collect();
+    let deletes: Vec<Write> = writes.iter().map(|write| Write::Delete(*write.key())).collect();
     disk.commit(&deletes);
     disk.store.flush().expect("sound");
     assert_eq!(load_batch(&disk.store, batch.id), Ok(None));
