@@ -58,7 +58,11 @@ impl Deliverer {
                 Some(done) = self.tasks.join_next() => self.ended(done),
                 _ = noticed.changed() => {}
                 () = self.webhooks.asked.notified() => {}
-                () = tokio::time::sleep(sleep) => {}
+                () = tokio::time::sleep(sleep) => match self.webhooks.pass_over().await {
+                    Err(trouble) if trouble.is_end() => break,
+                    Err(trouble) => tracing::warn!(%trouble, "the cursor of notices stays"),
+                    Ok(()) => {}
+                },
             }
         }
         while let Some(done) = self.tasks.join_next().await {

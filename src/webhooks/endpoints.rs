@@ -1,6 +1,7 @@
 //! Webhook endpoints: made, changed, removed, and their secrets.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 
 use tokio::sync::Notify;
 
@@ -41,6 +42,8 @@ pub struct Webhooks {
     pub(super) options: WebhooksOptions,
     /// Wakes the deliverer when a delivery was asked for.
     pub(super) asked: Arc<Notify>,
+    /// How often there were notices that nobody hears since the cursor last passed over them.
+    pub(super) unheard: Arc<AtomicU32>,
 }
 
 impl std::fmt::Debug for Webhooks {
@@ -52,7 +55,7 @@ impl std::fmt::Debug for Webhooks {
 impl Webhooks {
     /// The webhooks over a store.
     pub fn new(options: WebhooksOptions) -> Self {
-        Self { options, asked: Arc::default() }
+        Self { options, asked: Arc::default(), unheard: Arc::default() }
     }
 
     /// What makes an endpoint, and the reply that shows its secret this once.
@@ -192,7 +195,7 @@ impl Webhooks {
     }
 
     /// The newest notice there is.
-    fn newest(&self) -> Result<NoticeId, Fault> {
+    pub(super) fn newest(&self) -> Result<NoticeId, Fault> {
         let first = Key::Notice(NoticeId::from_raw(0));
         let store = &self.options.store;
         let found = store.scan(&first, &Key::LAST_NOTICE, Order::Descending, 1);

@@ -1,5 +1,7 @@
 //! From a notice to its deliveries.
 
+use std::sync::atomic::Ordering;
+
 use super::endpoints::Webhooks;
 use crate::engine::{EngineError, WriteError};
 use crate::model::{Delivery, Endpoint, EndpointId, Notice, NoticeId, Timestamp};
@@ -7,6 +9,8 @@ use crate::store::{Key, Order, Record, StoreError, Write, aside};
 
 /// Notices looked at in one go.
 const PAGE: usize = 200;
+/// How often notices that nobody hears are let be before the cursor passes over them.
+const UNHEARD_MAX: u32 = 256;
 /// Writes of one commit: with their keys they stay far below its limit.
 pub(super) const WRITES_MAX: usize = 200;
 
@@ -32,6 +36,17 @@ impl Trouble {
 }
 
 /// What the next notices come to.
+enum Next {
+    /// There are none.
+    Nothing,
+    /// There is no endpoint: what is made later hears only what comes later still, so the cursor
+    /// may stay where it is.
+    Unheard,
+    /// Deliveries.
+    Some(FanOut),
+}
+
+/// What the next notices come to, for those who hear.
 struct FanOut {
     /// Where the cursor stands.
     before: Option<Record>,
@@ -48,8 +63,17 @@ impl Webhooks {
     pub(super) async fn fan_out(&self) -> Result<bool, Trouble> {
         let this = self.clone();
         let planned = aside(move || this.plan_fan_out()).await;
-        let Some(plan) = planned.map_err(|e| Trouble::Record(e.to_string()))?? else {
-            return Ok(false);
+        let plan = match planned.map_err(|e| Trouble::Record(e.to_string()))?? {
+            Next::Nothing => return Ok(false),
+            Next::Unheard => {
+                // A commit a notice, to say that nobody hears it, would cost as much as the post.
+                let unheard = self.unheard.fetch_add(1, Ordering::Relaxed) + 1;
+                if unheard >= UNHEARD_MAX {
+                    self.pass_over().await?;
+                }
+                return Ok(false);
+            }
+            Next::Some(plan) => plan,
         };
         let mut writes = plan.writes;
         while writes.len() > WRITES_MAX {
@@ -62,6 +86,26 @@ impl Webhooks {
         Ok(plan.more)
     }
 
+    /// Moves the cursor over notices that nobody hears, if there are any.
+    pub(super) async fn pass_over(&self) -> Result<(), Trouble> {
+        if self.unheard.swap(0, Ordering::Relaxed) == 0 {
+            return Ok(());
+        }
+        let before = self.options.store.get(&Key::NoticeCursor)?;
+        // The newest first: an endpoint that is made in between hears only what comes after it.
+        let newest = self.newest().map_err(|fault| Trouble::Record(fault.message))?;
+        let nobody = self.all().map_err(|fault| Trouble::Record(fault.message))?.is_empty();
+        let ahead = match &before {
+            Some(Record::NoticeCursor(cursor)) => newest > *cursor,
+            _ => newest > NoticeId::from_raw(0),
+        };
+        if nobody && ahead {
+            let write = Write::Put(Key::NoticeCursor, Record::NoticeCursor(newest));
+            self.options.engine.write(vec![(Key::NoticeCursor, before)], vec![write]).await?;
+        }
+        Ok(())
+    }
+
     /// The last notice that an endpoint does not hear, because it was there first. Ids tell before
     /// and after even where the clock was set back; times do not.
     fn since(&self, endpoint: EndpointId) -> Result<NoticeId, Trouble> {
@@ -71,8 +115,12 @@ impl Webhooks {
         }
     }
 
-    fn plan_fan_out(&self) -> Result<Option<FanOut>, Trouble> {
+    fn plan_fan_out(&self) -> Result<Next, Trouble> {
         let store = &self.options.store;
+        let endpoints = self.all().map_err(|fault| Trouble::Record(fault.message))?;
+        if endpoints.is_empty() {
+            return Ok(Next::Unheard);
+        }
         let before = store.get(&Key::NoticeCursor)?;
         let from = match &before {
             Some(Record::NoticeCursor(id)) => id.raw().saturating_add(1),
@@ -81,7 +129,6 @@ impl Webhooks {
         let first = Key::Notice(NoticeId::from_raw(from));
         let page = store.scan(&first, &Key::LAST_NOTICE, Order::Ascending, PAGE)?;
         let more = page.len() == PAGE;
-        let endpoints = self.all().map_err(|fault| Trouble::Record(fault.message))?;
         let endpoints = endpoints.into_iter().map(|one| Ok((self.since(one.id)?, one)));
         let endpoints = endpoints.collect::<Result<Vec<(NoticeId, Endpoint)>, Trouble>>()?;
         let mut writes = Vec::new();
@@ -96,7 +143,10 @@ impl Webhooks {
                 }
             }
         }
-        Ok(after.map(|after| FanOut { before, after, writes, more }))
+        Ok(match after {
+            Some(after) => Next::Some(FanOut { before, after, writes, more }),
+            None => Next::Nothing,
+        })
     }
 }
 
@@ -122,7 +172,7 @@ fn due(endpoint: EndpointId, notice: NoticeId, at: Timestamp) -> [Write; 2] {
 mod tests {
     use std::path::Path;
     use std::sync::Arc;
-    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::sync::atomic::AtomicU64;
 
     use super::*;
     use crate::accounts::Seal;
@@ -180,7 +230,9 @@ mod tests {
         // The clock is set back by an hour; ids still tell before and after.
         let earlier = Timestamp::from_millis(NOON.as_millis() - 3_600_000);
         store.commit(epoch, &[notice(8, earlier)]).expect("memory");
-        let plan = webhooks.plan_fan_out().expect("it is read").expect("there is news");
+        let Next::Some(plan) = webhooks.plan_fan_out().expect("it is read") else {
+            panic!("there is news, and somebody to hear it")
+        };
         let due: Vec<u128> = plan
             .writes
             .iter()
