@@ -10,22 +10,24 @@ mod database;
 mod file;
 mod guard;
 mod hold;
+mod pending;
 mod seal;
 mod spill;
 
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 use database::Database;
 use file::DataFile;
 use guard::{guarded, guarded_read};
 use hold::Hold;
+use pending::{Pending, View, Waiting};
 use seal::{Reached, Seal};
 use spill::SpillFolder;
 
-use super::pack::{self, Before, Change, Rows, Visitor};
+use super::pack::{self, Before, Rows, Visitor};
 use super::still::{self, Aside};
 use super::{
     FORMAT, Key, MetaRecord, Order, RawFrame, Record, Scanned, Store, StoreError, Write, read,
@@ -44,8 +46,9 @@ pub struct Sled {
     reached: Reached,
     folder: PathBuf,
     epoch: AtomicU64,
-    /// Makes a commit appear at once to a read of several rows.
-    gate: RwLock<()>,
+    /// Commits that the tree does not hold yet. They appear at once to a read of several rows, and
+    /// only who has the writer changes them.
+    pending: RwLock<Pending>,
     writer: Mutex<Writer>,
     _hold: Hold,
 }
@@ -93,7 +96,7 @@ impl Sled {
             reached,
             folder: folder.to_owned(),
             epoch: AtomicU64::new(0),
-            gate: RwLock::new(()),
+            pending: RwLock::default(),
             writer: Mutex::default(),
             _hold: hold,
         };
@@ -176,44 +179,80 @@ impl Sled {
     }
 
     fn apply(&self, writer: &mut Writer, writes: &[Write]) -> Result<(), StoreError> {
-        let plan = pack::plan(&self.tree, writes)?;
-        let spilled = self.tree.spill.write(&plan.files);
-        writer.note(spilled)?;
+        let (plan, waiting) = {
+            let pending = self.pending();
+            let view = View { tree: &self.tree, pending: &pending };
+            let plan = pack::plan(&view, writes)?;
+            let spilled = self.tree.spill.write(&plan.files);
+            writer.note(spilled)?;
+            if let Some(aside) = &mut writer.aside {
+                aside.note(&view, writes);
+            }
+            (plan, pending.bytes())
+        };
+        if waiting + pending::bytes_of(&plan.rows) > pack::COMMIT_BYTES_MAX {
+            self.hand_over(writer)?;
+        }
+        writer.loosened.extend(plan.loosened);
+        self.pending.write().unwrap_or_else(PoisonError::into_inner).add(plan.rows);
+        Ok(())
+    }
+
+    /// Gives sled the commits that wait, in one batch.
+    fn hand_over(&self, writer: &mut Writer) -> Result<(), StoreError> {
+        let (batch, seal) = {
+            let pending = self.pending();
+            if pending.is_empty() {
+                return Ok(());
+            }
+            self.batch(writer.seal, &pending)?
+        };
         let written = self.write_out(writer);
         writer.note(written)?;
-        if let Some(aside) = &mut writer.aside {
-            aside.note(&self.tree, writes);
-        }
-        let mut seal = match writer.seal {
+        // Until sled has them, they are read here; from then on, there.
+        let mut pending = self.pending.write().unwrap_or_else(PoisonError::into_inner);
+        let applied = guarded("commit", || self.tree.db.apply_batch(batch));
+        *pending = Pending::default();
+        writer.seal = Some(seal);
+        writer.note(applied)
+    }
+
+    /// What waits as a batch, and the seal of all rows with it.
+    fn batch(
+        &self,
+        seal: Option<Seal>,
+        pending: &Pending,
+    ) -> Result<(sled::Batch, Seal), StoreError> {
+        let mut seal = match seal {
             Some(seal) => seal,
             None => self.tree.seal()?.map_or_else(|| self.tree.sealed_anew(), Ok)?,
         };
-        seal.commits += 1;
+        seal.commits += pending.commits();
         let mut batch = sled::Batch::default();
-        for (key, Change { row, before }) in plan.rows {
-            let before = match before {
-                Before::Known(before) => before,
-                Before::Unread => self.tree.row(&key)?,
+        for (key, Waiting { row, before }) in pending.rows() {
+            let unread = match before {
+                Before::Known(_) => None,
+                Before::Unread => self.tree.row(key)?,
             };
-            if let Some(before) = before {
-                seal.take(&key, &before);
+            if let Before::Known(Some(before)) = before {
+                seal.take(key, before);
+            } else if let Some(before) = unread {
+                seal.take(key, &before);
             }
             match row {
                 Some(row) => {
-                    seal.add(&key, &row);
-                    batch.insert(key, row);
+                    seal.add(key, row);
+                    batch.insert(key.as_slice(), row.clone());
                 }
-                None => batch.remove(key),
+                None => batch.remove(key.as_slice()),
             }
         }
         batch.insert(&seal::KEY, seal.row());
-        let applied = {
-            let _alone = self.gate.write().unwrap_or_else(PoisonError::into_inner);
-            guarded("commit", || self.tree.db.apply_batch(batch))
-        };
-        writer.loosened.extend(plan.loosened);
-        writer.seal = Some(seal);
-        writer.note(applied)
+        Ok((batch, seal))
+    }
+
+    fn pending(&self) -> RwLockReadGuard<'_, Pending> {
+        self.pending.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Syncs where sled has begun a segment of its log since the last sync. When it opens, it
@@ -240,9 +279,11 @@ impl Sled {
         }
         // No commit may name a file again while it is looked at.
         let writer = self.writer();
+        let pending = self.pending();
+        let view = View { tree: &self.tree, pending: &pending };
         for digest in loosened {
             let again = writer.loosened.contains(&digest);
-            if !again && pack::is_named(&self.tree, &digest) == Ok(false) {
+            if !again && pack::is_named(&view, &digest) == Ok(false) {
                 self.tree.spill.remove(&digest);
             }
         }
@@ -251,8 +292,7 @@ impl Sled {
 
 impl Store for Sled {
     fn get(&self, key: &Key) -> Result<Option<Record>, StoreError> {
-        let _still = self.gate.read().unwrap_or_else(PoisonError::into_inner);
-        read::get(&self.tree, key)
+        read::get(&View { tree: &self.tree, pending: &self.pending() }, key)
     }
 
     fn scan_checked(
@@ -262,8 +302,7 @@ impl Store for Sled {
         order: Order,
         limit: usize,
     ) -> Result<Vec<Scanned>, StoreError> {
-        let _still = self.gate.read().unwrap_or_else(PoisonError::into_inner);
-        read::scan(&self.tree, from, to, order, limit)
+        read::scan(&View { tree: &self.tree, pending: &self.pending() }, from, to, order, limit)
     }
 
     fn commit(&self, epoch: u64, writes: &[Write]) -> Result<(), StoreError> {
@@ -281,6 +320,7 @@ impl Store for Sled {
         let (loosened, commits) = {
             let mut writer = self.writer();
             writer.check("flush")?;
+            self.hand_over(&mut writer)?;
             let commits = writer.seal.map_or(0, |seal| seal.commits);
             (std::mem::take(&mut writer.loosened), commits)
         };
@@ -307,7 +347,9 @@ impl Store for Sled {
 
     fn still_page(&self, rows: usize) -> Result<Vec<RawFrame>, StoreError> {
         // While the writer is ours, nobody commits.
-        still::under_way(&mut self.writer().aside)?.page(&self.tree, rows)
+        let mut writer = self.writer();
+        let view = View { tree: &self.tree, pending: &self.pending() };
+        still::under_way(&mut writer.aside)?.page(&view, rows)
     }
 
     fn end_still(&self) {
@@ -403,23 +445,37 @@ impl Rows for Tree {
 
 #[cfg(test)]
 impl Sled {
+    /// Bytes of the log that have been written out.
+    pub(in crate::store) fn log_bytes(&self) -> i64 {
+        self.tree.db.written()
+    }
+
+    /// Gives sled what waits.
+    fn settle(&self) {
+        self.hand_over(&mut self.writer()).expect("a sound disk");
+    }
+
     /// Puts raw bytes under a raw key, as damage would.
     pub(in crate::store) fn damage(&self, key: &[u8], row: &[u8]) {
+        self.settle();
         self.tree.db.insert(key, row).expect("a sound disk");
     }
 
     /// Tears a raw row out.
     pub(in crate::store) fn tear(&self, key: &[u8]) {
+        self.settle();
         self.tree.db.remove(key).expect("a sound disk");
     }
 
     /// The raw bytes under a raw key.
     pub(in crate::store) fn raw(&self, key: &[u8]) -> Option<Vec<u8>> {
+        self.settle();
         self.tree.db.get(key).expect("a sound disk").map(|row| row.to_vec())
     }
 
     /// How many raw rows there are beside the seal, and the bytes of the largest value.
     pub(in crate::store) fn raw_sizes(&self) -> (usize, usize) {
+        self.settle();
         let rows = self.tree.db.iter().map(|row| row.expect("a sound disk"));
         let sizes: Vec<usize> =
             rows.filter(|(key, _)| *key != seal::KEY).map(|(_, row)| row.len()).collect();

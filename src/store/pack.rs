@@ -16,11 +16,11 @@ const FRAME_BYTES_MAX: usize = 8 << 20;
 /// A row's value stays below 4 KiB: above, sled moves pages to blob files that it never syncs.
 const PART_BYTES_MAX: usize = 3_584;
 /// All rows of one commit: above 64 KiB sled may tear a batch on power loss.
-const COMMIT_BYTES_MAX: usize = 60 << 10;
+pub(super) const COMMIT_BYTES_MAX: usize = 60 << 10;
 /// Frames up to this size are never worth a file of their own.
 const SPILL_BYTES_MIN: usize = 512;
 /// What sled adds to a row in its log, generously.
-const ROW_OVERHEAD_BYTES: usize = 24;
+pub(super) const ROW_OVERHEAD_BYTES: usize = 24;
 
 const IN_PARTS: u8 = 0xf1;
 const IN_FILE: u8 = 0xf2;

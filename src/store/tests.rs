@@ -8,3 +8,4 @@ mod memory;
 mod still;
 mod support;
 mod verify;
+mod waiting;

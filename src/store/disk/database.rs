@@ -62,7 +62,12 @@ impl Database {
 
     /// The segment up to which the log has been written out.
     pub(super) fn segment_written(&self) -> i64 {
-        self.context.pagecache.log.stable_offset() / SEGMENT_BYTES
+        self.written() / SEGMENT_BYTES
+    }
+
+    /// Bytes of the log that have been written out.
+    pub(super) fn written(&self) -> i64 {
+        self.context.pagecache.log.stable_offset()
     }
 }
 
