@@ -19,47 +19,55 @@ const BYTES: f64 = 4_000.0;
 /// The section.
 pub fn run(args: &Args) {
     println!(
-        "{:>7} {:>9} {:>7} {:>7} {:>6} {:>8} {:>9} {:>6} {:>7} {:>7}",
+        "{:>7} {:>9} {:>7} {:>7} {:>6} {:>6} {:>8} {:>9} {:>6} {:>7} {:>7}",
         "clients",
         "accepts/s",
         "p50 ms",
         "p99 ms",
         "group",
+        "syncs",
         "bytes",
         "limit/s",
         "ratio",
         "cpu us",
         "load us"
     );
+    let groups = CLIENTS.map(|clients| Group::of(args, clients));
     let house = House::open(args);
     let mut log = Log::create(&house.folder());
-    let mut rates = Vec::new();
-    for clients in CLIENTS {
-        let group = Group::of(args, clients);
-        let rounds: Vec<Round> = (0..args.pick(3, 7))
-            .map(|_| Round::run(args, &house, clients, &group, &mut log))
-            .collect();
+    let mut rounds: [Vec<Round>; CLIENTS.len()] = Default::default();
+    // Short turns, all counts of clients in each round: the disk has good minutes and bad ones.
+    for _ in 0..args.pick(7, 21) {
+        for (place, clients) in CLIENTS.into_iter().enumerate() {
+            rounds[place].push(Round::run(args, &house, clients, &groups[place], &mut log));
+        }
+    }
+    for ((clients, group), rounds) in CLIENTS.into_iter().zip(&groups).zip(&rounds) {
         let of = |figure: fn(&Round) -> f64| median(&rounds.iter().map(figure).collect::<Vec<_>>());
         println!(
-            "{clients:>7} {:>9.0} {:>7.2} {:>7.2} {:>6.1} {:>8.0} {:>9.0} {:>6.3} {:>7.0} {:>7.0}",
+            "{clients:>7} {:>9.0} {:>7.2} {:>7.2} {:>6.1} {:>6.2} {:>8.0} {:>9.0} {:>6.3} {:>7.0} \
+             {:>7.0}",
             of(|it| it.rate),
             of(|it| it.p50),
             of(|it| it.p99),
             group.accepts,
+            group.syncs,
             group.bytes / group.accepts,
             of(|it| it.limit),
             of(|it| it.rate / it.limit),
             of(|it| it.cpu_us),
             of(|it| it.load_us),
         );
-        rates.push(of(|it| it.rate));
     }
-    println!("\n512 clients against 64: {:.2} of the rate", rates[3] / rates[2]);
+    let fall = rounds[3].iter().zip(&rounds[2]).map(|(many, few)| many.rate / few.rate);
+    let fall = median(&fall.collect::<Vec<_>>());
+    println!("\n512 clients against 64: {fall:.2} of the rate");
 }
 
 /// What one flush carries, on average.
 struct Group {
     accepts: f64,
+    syncs: f64,
     bytes: f64,
 }
 
@@ -71,12 +79,13 @@ impl Group {
         let trace =
             traced(args, |_| (), |server, ()| accepted = accept(server, clients, span).count);
         match trace {
-            Some(Trace { syncs, bytes, .. }) if syncs > 0 => {
-                Self { accepts: f(accepted) / f(syncs), bytes: f(bytes) / f(syncs) }
+            Some(Trace { flushes, syncs, bytes, .. }) if flushes > 0 => {
+                let each = |sum: u64| f(sum) / f(flushes);
+                Self { accepts: each(accepted), syncs: each(syncs), bytes: each(bytes) }
             }
             _ => {
                 println!("(no strace: a flush is taken to carry every client's accept)");
-                Self { accepts: f(clients), bytes: f(clients) * BYTES }
+                Self { accepts: f(clients), syncs: 1.0, bytes: f(clients) * BYTES }
             }
         }
     }
@@ -93,7 +102,7 @@ struct Round {
 
 impl Round {
     fn run(args: &Args, house: &House, clients: u64, group: &Group, log: &mut Log) -> Self {
-        let span = args.pick(Duration::from_millis(1_500), Duration::from_secs(3));
+        let span = args.pick(Duration::from_millis(600), Duration::from_secs(1));
         let cpu = procfs::cpu(house.server.pid());
         let mut ours = accept(&house.server, clients, span);
         let cpu = procfs::cpu(house.server.pid()) - cpu;

@@ -11,7 +11,7 @@ use crate::upstream::Upstream;
 /// The section.
 pub fn run(args: &Args) {
     let count = args.pick(50, 200);
-    println!("{:<32} {:>8} {:>7} {:>9}", "a batch", "commits", "fsyncs", "bytes");
+    println!("{:<32} {:>8} {:>8} {:>7} {:>9}", "a batch", "commits", "flushes", "fsyncs", "bytes");
     let upstream = Upstream::start();
     for targets in [1, 5, 25] {
         let trace = traced(
@@ -40,10 +40,16 @@ pub fn run(args: &Args) {
 }
 
 fn show(what: &str, count: u64, trace: Option<Trace>) {
-    let Some(Trace { syncs, bytes, commits }) = trace else {
+    let Some(Trace { flushes, syncs, bytes, commits }) = trace else {
         println!("{what:<32} (no strace here)");
         return;
     };
     let each = |sum: u64| f(sum) / f(count);
-    println!("{what:<32} {:>8.2} {:>7.2} {:>9.0}", each(commits), each(syncs), each(bytes));
+    println!(
+        "{what:<32} {:>8.2} {:>8.2} {:>7.2} {:>9.0}",
+        each(commits),
+        each(flushes),
+        each(syncs),
+        each(bytes)
+    );
 }

@@ -26,8 +26,8 @@ pub fn run(args: &Args) {
     let mut log = Log::create(folder.path());
     for at_once in [1, 16, 64, 512] {
         let mut rounds = Vec::new();
-        for _ in 0..args.pick(3, 7) {
-            let span = args.pick(Duration::from_millis(1_500), Duration::from_secs(3));
+        for _ in 0..args.pick(5, 11) {
+            let span = args.pick(Duration::from_millis(700), Duration::from_secs(1));
             let before = folder_bytes(&data);
             let turn = *inside.engine.subscribe().borrow();
             let (count, rate) = accept(&runtime, &inside, at_once, span);

@@ -28,8 +28,8 @@ pub fn latency(args: &Args) {
         publish(server, accounts, 1, 1, Until::Count(count));
     });
     let flush_bytes = trace.map_or(FLUSH_BYTES, |trace| trace.flush_bytes());
-    let syncs = trace.map_or(f64::NAN, |trace| f(trace.syncs) / f(count));
-    println!("flushes a publish: {syncs:.2}, bytes a flush: {flush_bytes:.0}\n");
+    let flushes = trace.map_or(f64::NAN, |trace| f(trace.flushes) / f(count));
+    println!("flushes a publish: {flushes:.2}, bytes a flush: {flush_bytes:.0}\n");
     println!("{:>9} {:>4} {:>8} {:>9} {:>6}", "upstream", "", "ours ms", "limit ms", "ratio");
     let house = House::open(args);
     let accounts = rig::connect_bluesky(&house.server, &upstream, 1);

@@ -59,7 +59,7 @@ fn burst(args: &Args, house: &House, upstream: &Upstream, accounts: &[String]) {
 fn single(args: &Args, house: &House, upstream: &Upstream, accounts: &[String]) {
     const POSTS: u64 = 250;
     let first = SystemTime::now() + Duration::from_secs(5);
-    let apart = args.pick(Duration::from_millis(40), Duration::from_millis(150));
+    let apart = args.pick(Duration::from_millis(100), Duration::from_millis(150));
     let due = move |n: u64| first + apart * u32::try_from(n).expect("few");
     schedule(house, accounts, POSTS, due);
     assert!(SystemTime::now() < first, "this machine cannot accept {POSTS} posts in time");

@@ -12,9 +12,14 @@ use crate::support::{self, Server};
 /// The calls that write a store, and those that make it durable.
 const CALLS: &str = "trace=pwrite64,pwritev,pwritev2,fdatasync,fsync,sync_file_range,msync";
 
+/// After a flush the store notes how many commits it has reached: so many bytes, as nothing else.
+const REACHED_BYTES: u64 = 12;
+
 /// What was asked of the disk during some work.
 #[derive(Debug, Clone, Copy)]
 pub struct Trace {
+    /// Flushes of the store: turns of the engine that wrote something.
+    pub flushes: u64,
     /// fsync and fdatasync.
     pub syncs: u64,
     /// Bytes written to files.
@@ -76,7 +81,7 @@ fn read(text: &str, from: SystemTime, to: SystemTime) -> Trace {
     let seconds =
         |at: SystemTime| at.duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
     let (from, to) = (seconds(from), seconds(to));
-    let mut trace = Trace { syncs: 0, bytes: 0, commits: 0 };
+    let mut trace = Trace { flushes: 0, syncs: 0, bytes: 0, commits: 0 };
     for line in text.lines() {
         // `PID TIME call(…) = RESULT`, and an interrupted call has a second line with its result.
         let mut words = line.split_whitespace().skip(1);
@@ -90,6 +95,7 @@ fn read(text: &str, from: SystemTime, to: SystemTime) -> Trace {
         let result = line.rsplit_once("= ").and_then(|(_, word)| word.trim().parse::<u64>().ok());
         if call.starts_with("pwrite") {
             trace.bytes += result.unwrap_or(0);
+            trace.flushes += u64::from(result == Some(REACHED_BYTES));
         } else if !resumed && (call.starts_with("fdatasync") || call.starts_with("fsync")) {
             trace.syncs += 1;
         }
@@ -100,6 +106,6 @@ fn read(text: &str, from: SystemTime, to: SystemTime) -> Trace {
 impl Trace {
     /// Bytes of one flush, on average.
     pub fn flush_bytes(&self) -> f64 {
-        f(self.bytes) / f(self.syncs.max(1))
+        f(self.bytes) / f(self.flushes.max(1))
     }
 }
