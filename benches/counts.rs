@@ -7,6 +7,7 @@
 #![expect(clippy::print_stdout, reason = "a benchmark shows its figures")]
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::Arc;
@@ -60,6 +61,12 @@ struct Counts {
     allocations: u64,
 }
 
+impl fmt::Display for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} instructions, {} allocations", self.instructions, self.allocations)
+    }
+}
+
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
     if let [first, case] = words.as_slice()
@@ -99,8 +106,9 @@ fn check(update: bool) -> ExitCode {
                 && within(now.allocations, before.allocations, margin)
         });
         holds &= good;
-        let verdict = if good { "holds" } else { "TOO MUCH, or not known" };
-        println!("{case}: {now:?}, known {before:?}: {verdict}");
+        let verdict = if good { "holds" } else { "TOO MUCH" };
+        let known = before.map_or("nothing".to_owned(), ToString::to_string);
+        println!("{case:<18} {now}; known is {known}: {verdict}");
     }
     if !holds {
         println!("more than {margin} % above benches/counts.toml; --update prints the new figures");

@@ -130,7 +130,7 @@ fn accept(server: &Server, clients: u64, span: Duration) -> Outcome {
     let id = crate::support::rows(&server.get("/v1/accounts").json())[0].clone();
     let (key, accounts, at) = (server.key.clone(), [rig::text(&id, "id")], rig::far());
     // No two loads on one server may use the same Idempotency-Keys.
-    let run = fanfare_nonce();
+    let run = run_name();
     let make = move |_, n| -> Ask {
         let own = format!("{run}-{n}");
         keyed(&key, "POST", "/v1/posts", Some(&own), rig::post(n, &accounts, Some(at)))
@@ -139,7 +139,7 @@ fn accept(server: &Server, clients: u64, span: Duration) -> Outcome {
 }
 
 /// Another word every time.
-pub fn fanfare_nonce() -> String {
+pub fn run_name() -> String {
     use std::sync::atomic::{AtomicU64, Ordering};
     static NEXT: AtomicU64 = AtomicU64::new(0);
     format!("run{}", NEXT.fetch_add(1, Ordering::Relaxed))

@@ -56,7 +56,7 @@ fn accept(
     span: Duration,
 ) -> (u64, f64) {
     let (began, over) = (Instant::now(), Arc::new(AtomicBool::new(false)));
-    let run = crate::accepts::fanfare_nonce();
+    let run = crate::accepts::run_name();
     let counts = inside.spread(runtime, at_once, move |inside, account, client| {
         let (run, over) = (run.clone(), Arc::clone(&over));
         async move {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::accepts::{bytes, fanfare_nonce};
+use crate::accepts::{bytes, run_name};
 use crate::args::Args;
 use crate::disk::Log;
 use crate::figures::{f, median, ms, percentile};
@@ -152,7 +152,7 @@ fn publish_to(
     targets: usize,
     until: Until,
 ) -> Outcome {
-    let (key, run) = (key.to_owned(), fanfare_nonce());
+    let (key, run) = (key.to_owned(), run_name());
     let make = move |c: u64, n: u64| {
         let first = usize::try_from(c).expect("few") * targets;
         let body = rig::post(n, &accounts[first..first + targets], None);

@@ -27,7 +27,12 @@ mod size;
 mod trace;
 mod upstream;
 
+use std::time::{Duration, Instant};
+
 use args::Args;
+
+/// What others may take of one core, in per cent, before figures are worth little.
+const OTHERS_MAX: f64 = 10.0;
 
 /// What is measured, in the order it is printed.
 type Section = (&'static str, &'static str, fn(&Args));
@@ -56,6 +61,19 @@ fn main() {
     println!("cores: {}, sizes: {}", procfs::cores(), if args.quick { "quick" } else { "full" });
     for (name, what, run) in SECTIONS.iter().filter(|(name, ..)| args.wants(name)) {
         println!("\n## {name}: {what}\n");
+        let (began, before) = (Instant::now(), procfs::shares());
         run(&args);
+        warn(began.elapsed(), before);
+    }
+}
+
+/// Says how busy others kept the machine: a loop that waits for the disk suffers from them more
+/// than a server does, so they bend ratios too.
+fn warn(span: Duration, before: (Duration, Duration)) {
+    let others = procfs::shares().1.saturating_sub(before.1).as_secs_f64();
+    let share = others / span.as_secs_f64() * 100.0;
+    println!("\n(others took {share:.0} % of one core meanwhile)");
+    if share > OTHERS_MAX {
+        println!("(that is too much: these figures are worth little)");
     }
 }

@@ -10,9 +10,25 @@ pub fn cpu(pid: u32) -> Duration {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     // The name in parentheses may hold anything; what is behind it is plain.
     let fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
-    let ticks: f64 =
-        fields.split_whitespace().skip(11).take(2).filter_map(|it| it.parse::<f64>().ok()).sum();
-    Duration::from_secs_f64(ticks / TICKS)
+    sum(fields.split_whitespace().skip(11).take(2))
+}
+
+/// CPU time that this process and all that it started and has seen end took, and that of everybody
+/// else on the machine, since it began.
+pub fn shares() -> (Duration, Duration) {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+    let ours = sum(fields.split_whitespace().skip(11).take(4));
+    let stat = std::fs::read_to_string("/proc/stat").unwrap_or_default();
+    let all: Vec<&str> = stat.lines().next().unwrap_or_default().split_whitespace().collect();
+    // user, nice and system, interrupts, and what other machines took of this one.
+    let busy = [1, 2, 3, 6, 7, 8].into_iter().filter_map(|place| all.get(place).copied());
+    (ours, sum(busy).saturating_sub(ours))
+}
+
+fn sum<'a>(ticks: impl Iterator<Item = &'a str>) -> Duration {
+    let sum: f64 = ticks.filter_map(|word| word.parse::<f64>().ok()).sum();
+    Duration::from_secs_f64(sum / TICKS)
 }
 
 /// CPU time of this process.

@@ -75,15 +75,18 @@ fn make(args: &Args, data: &Path, posts: u64, waiting: u64) -> Vec<Sample> {
     let runtime = runtime();
     prepare(args, data);
     let inside = Arc::new(Inside::open(&runtime, data));
-    let every = posts.div_ceil(SAMPLES);
+    let every = ((posts - waiting) / SAMPLES / KEYED).max(1) * KEYED;
     let samples = inside.spread(&runtime, posts, move |inside, account, n| async move {
-        let waits = (n + 1) * waiting / posts > n * waiting / posts;
+        // Those that wait are spread among the others.
+        let waiting_before = n * waiting / posts;
+        let waits = (n + 1) * waiting / posts > waiting_before;
         let at = waits.then(|| rig::far() + Duration::from_secs(n));
-        let key = n.is_multiple_of(KEYED).then(|| format!("seed-{n}"));
+        let place = if waits { waiting_before } else { n - waiting_before };
+        let key = place.is_multiple_of(KEYED).then(|| format!("seed-{n}"));
         let body = rig::post(n, &[account], at);
         let served = inside.create(key.as_deref(), &body).await;
         let post = first_post(&served);
-        let sampled = !waits && n / every != (n + KEYED) / every;
+        let sampled = !waits && place.is_multiple_of(every);
         key.filter(|_| sampled).map(|key| (n, Sample { post, key, body }))
     });
     Arc::into_inner(inside).expect("nobody else has it").close(&runtime);
