@@ -1,5 +1,8 @@
 //! A connection with deadlines, that says in our words what the HTTP parser refuses, and that
 //! closes without cutting its last answer off.
+//!
+//! A header that is late is refused by the parser as well, so that its client hears why: it is
+//! given an end that no header may have.
 
 use std::io;
 use std::pin::Pin;
@@ -10,7 +13,7 @@ use hyper::rt::{Read, ReadBufCursor, Write};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
-use super::roster::{Phase, Seat};
+use super::roster::{Awaited, Phase, Seat};
 use crate::model::Millis;
 
 /// How long a closing connection waits for the other side to read its last answer. Without this
@@ -18,6 +21,12 @@ use crate::model::Millis;
 const LINGER: Millis = Millis(2_000);
 /// Bytes read and thrown away while it waits.
 const LINGER_BYTES_MAX: usize = 16 << 20;
+
+/// Ends any header as none may end: the first byte has no place in a method, a target, a version, a
+/// name or a value. The rest makes the parser look: it waits for what may be an end.
+const NO_HEADER: &[u8] = b"\0\r\n\r\n";
+/// The status of a header that is late.
+const LATE: u16 = 408;
 
 /// How long a connection may take for what.
 #[derive(Debug, Clone, Copy)]
@@ -41,17 +50,19 @@ pub struct Socket<T> {
     writing: Option<Pin<Box<Sleep>>>,
     refused: Option<(Vec<u8>, usize)>,
     closing: Option<(Pin<Box<Sleep>>, usize)>,
+    late: bool,
 }
 
 impl<T> Socket<T> {
     /// Wraps a stream.
     pub fn new(inner: T, seat: Arc<Seat>, patience: Patience, refusal: Refusal) -> Self {
         let (reading, writing, refused, closing) = (None, None, None, None);
-        Self { inner, seat, patience, refusal, reading, writing, refused, closing }
+        let late = false;
+        Self { inner, seat, patience, refusal, reading, writing, refused, closing, late }
     }
 
-    /// Fails when the phase the connection is in has lasted too long.
-    fn poll_phase(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    /// Resolves to the phase that the connection is in when that has lasted too long.
+    fn poll_phase(&mut self, cx: &mut Context<'_>) -> Poll<Phase> {
         let (phase, mark) = self.seat.mark();
         let limit = match phase {
             Phase::Quiet => self.patience.idle,
@@ -68,7 +79,7 @@ impl<T> Socket<T> {
         if let Some((_, timer)) = &mut self.reading {
             ready!(timer.as_mut().poll(cx));
         }
-        Poll::Ready(Err(late("receive a request")))
+        Poll::Ready(phase)
     }
 
     fn poll_patient<R>(
@@ -76,6 +87,7 @@ impl<T> Socket<T> {
         cx: &mut Context<'_>,
         written: Poll<io::Result<R>>,
     ) -> Poll<io::Result<R>> {
+        self.seat.awaits(Awaited::Reading, written.is_pending());
         if written.is_ready() {
             self.writing = None;
             return written;
@@ -125,7 +137,14 @@ impl<T: AsyncRead + Unpin> Read for Socket<T> {
                 Poll::Ready(Ok(()))
             }
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-            Poll::Pending => self.poll_phase(cx),
+            Poll::Pending => match ready!(self.poll_phase(cx)) {
+                Phase::Header if !self.late && buf.remaining() >= NO_HEADER.len() => {
+                    self.late = true;
+                    buf.put_slice(NO_HEADER);
+                    Poll::Ready(Ok(()))
+                }
+                _ => Poll::Ready(Err(late("receive a request"))),
+            },
         }
     }
 }
@@ -138,6 +157,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Write for Socket<T> {
     ) -> Poll<io::Result<usize>> {
         ready!(self.poll_refused(cx))?;
         if let Some(status) = parsers_own(buf) {
+            let status = if self.late { LATE } else { status };
             self.refused = Some(((self.refusal)(status), 0));
             return Poll::Ready(Ok(buf.len()));
         }
@@ -152,7 +172,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Write for Socket<T> {
         // The parser flushes at the end of each round but reads only when woken. So it is here
         // that a connection which has just become quiet gets its timer.
         match self.poll_phase(cx) {
-            Poll::Ready(late) => Poll::Ready(late),
+            // It is to be heard of where the parser reads.
+            Poll::Ready(Phase::Header) => {
+                cx.waker().wake_by_ref();
+                Poll::Ready(Ok(()))
+            }
+            Poll::Ready(_) => Poll::Ready(Err(late("receive a request"))),
             Poll::Pending => Poll::Ready(Ok(())),
         }
     }
