@@ -188,7 +188,7 @@ impl Accounts {
 
     fn was_refused(&self, id: AccountId, credential: &Credential, refused: bool) -> bool {
         match self.refusals().get(&id) {
-            Some(token) => token == credential.access_token(),
+            Some(known) => known == credential.access_token(),
             None => refused,
         }
     }

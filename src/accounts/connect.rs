@@ -75,8 +75,8 @@ impl Accounts {
     /// # Errors
     /// The field that is wrong, or what the host said.
     pub async fn connect_bluesky(&self, input: ConnectBluesky) -> Result<Connected, Fault> {
-        let password = input.app_password.expose();
-        if password.len() < 12 && password == password.to_uppercase() {
+        let typed = input.app_password.expose();
+        if typed.len() < 12 && typed == typed.to_uppercase() {
             return Err(Fault::new(Code::ValidationFailed, "this is no app password")
                 .rule("appPassword")
                 .on(Platform::Bluesky)
