@@ -36,6 +36,8 @@ pub struct AccountsOptions {
     pub seal: Arc<Seal>,
     /// The apps that the operator registered at platforms.
     pub clients: BTreeMap<Platform, Client>,
+    /// The directory that tells where a Bluesky account lives.
+    pub plc_url: String,
     /// Where platforms send people back to.
     pub links: Links,
     /// The clock.
