@@ -15,8 +15,8 @@ const MALFORMED: &[&str] = &["400 http.malformed"];
 fn house() -> House {
     House::open(&[
         "server.idle_timeout_ms=300",
-        "server.header_timeout_ms=300",
-        "server.body_timeout_ms=300",
+        "server.header_timeout_ms=2000",
+        "server.body_timeout_ms=1000",
     ])
 }
 
