@@ -34,6 +34,8 @@ pub struct Config {
     pub idempotency: Idempotency,
     /// The built-in platform.
     pub sandbox: Sandbox,
+    /// Bluesky.
+    pub bluesky: Bluesky,
     /// Calls to platforms.
     pub upstream: Reaching,
     /// Media fetched from URLs.
@@ -118,6 +120,13 @@ pub struct Sandbox {
     pub enabled: bool,
     /// Whether a post may ask it to abort this process.
     pub allow_crash: bool,
+}
+
+/// Bluesky.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bluesky {
+    /// The directory that tells where an account lives, without a trailing slash.
+    pub plc_url: String,
 }
 
 /// Which addresses may be reached.
@@ -287,6 +296,14 @@ impl Config {
             sandbox: Sandbox {
                 enabled: from.switch("sandbox.enabled", true)?,
                 allow_crash: from.switch("sandbox.allow_crash", false)?,
+            },
+            bluesky: Bluesky {
+                plc_url: from.text(
+                    "bluesky.plc_url",
+                    "https://plc.directory".to_owned(),
+                    "a URL that begins with http:// or https://",
+                    |text| public_url(text).filter(|url| !url.is_empty()),
+                )?,
             },
             upstream: Reaching { allow_private: from.switch("upstream.allow_private", false)? },
             media: Reaching { allow_private: from.switch("media.allow_private", false)? },

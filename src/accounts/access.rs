@@ -36,6 +36,8 @@ pub struct AccountsOptions {
     pub seal: Arc<Seal>,
     /// The apps that the operator registered at platforms.
     pub clients: BTreeMap<Platform, Client>,
+    /// The directory that tells where a Bluesky account lives.
+    pub plc_url: String,
     /// Where platforms send people back to.
     pub links: Links,
     /// The clock.
@@ -188,7 +190,7 @@ impl Accounts {
 
     fn was_refused(&self, id: AccountId, credential: &Credential, refused: bool) -> bool {
         match self.refusals().get(&id) {
-            Some(token) => token == credential.access_token(),
+            Some(known) => known == credential.access_token(),
             None => refused,
         }
     }

@@ -10,6 +10,7 @@ use crate::engine::{EngineError, WriteError};
 use crate::model::{
     Account, AccountId, Code, Fault, Platform, Profile, ProfileId, Secret, SendOutcome, Timestamp,
 };
+use crate::platforms::bluesky::identity;
 use crate::platforms::bluesky::session::{self, Session};
 use crate::store::{CredentialRecord, Key, Order, Record, Write};
 
@@ -75,8 +76,8 @@ impl Accounts {
     /// # Errors
     /// The field that is wrong, or what the host said.
     pub async fn connect_bluesky(&self, input: ConnectBluesky) -> Result<Connected, Fault> {
-        let password = input.app_password.expose();
-        if password.len() < 12 && password == password.to_uppercase() {
+        let typed = input.app_password.expose();
+        if typed.len() < 12 && typed == typed.to_uppercase() {
             return Err(Fault::new(Code::ValidationFailed, "this is no app password")
                 .rule("appPassword")
                 .on(Platform::Bluesky)
@@ -97,12 +98,26 @@ impl Accounts {
         let request = session::create_session(asked, &input.identifier, &input.app_password);
         let answer = self.options.upstream.send(&request, None, None, SESSION_TIMEOUT).await;
         let session = session::read_session(&answer).map_err(session::SessionFault::into_fault)?;
-        // A host that was named is the host; else the account's own document decides.
-        let pds_url = match (named, &session.pds_url) {
-            (None, Some(own)) if is_host(own) => own.clone(),
-            _ => asked.to_owned(),
-        };
+        let pds_url = self.own_host(&input.identifier, &session.did, asked).await?;
         self.keep_bluesky(input, session, pds_url).await
+    }
+
+    /// The host that speaks for an account of which `asked` gave a session: what a host says of
+    /// that is not believed, since any may say that it has anybody's account.
+    async fn own_host(&self, identifier: &str, did: &str, asked: &str) -> Result<String, Fault> {
+        if identifier.starts_with("did:") && identifier != did {
+            return Err(identity::other_account(identifier, did));
+        }
+        let request = identity::document(did, &self.options.plc_url)?;
+        let answer = self.options.upstream.send(&request, None, None, SESSION_TIMEOUT).await;
+        let own = identity::read_host(did, &answer)?;
+        // One signs in at bsky.social for each of the many hosts behind it.
+        let is_entry = identity::is_same_host(asked, DEFAULT_PDS);
+        if is_entry || identity::is_same_host(asked, &own) {
+            Ok(own)
+        } else {
+            Err(identity::other_host(did, asked, &own))
+        }
     }
 
     async fn keep_bluesky(

@@ -1,6 +1,6 @@
 //! Where an account goes that is connected.
 
-use crate::model::{Account, Code, Fault, ProfileId};
+use crate::model::{Account, Code, Fault, Platform, ProfileId};
 
 /// Where a new account goes, and which known ones whoever connects it may renew.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -26,6 +26,25 @@ impl Place {
     /// This place, or `other` where none was named.
     pub(super) fn or(self, other: Self) -> Self {
         if self == Self::Default { other } else { self }
+    }
+
+    /// Whether whoever is limited to this place may finish a connect that was begun for another.
+    /// Such a one brings only what was begun where they may act, so that they use up nobody else's
+    /// state and take nobody else's code.
+    ///
+    /// # Errors
+    /// `not_found`, rule `api_key.profile_scope`.
+    pub(super) fn may_finish(self, begun_for: Self, platform: Platform) -> Result<(), Fault> {
+        match self {
+            Self::Only(own) if begun_for.profile() != Some(own) => {
+                let message = "this connect was begun for a profile that the key may not act on";
+                Err(Fault::new(Code::NotFound, message)
+                    .rule("api_key.profile_scope")
+                    .on(platform)
+                    .remedy("Begin it with this key: POST /v1/accounts/connect/:platform."))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Whether a known account may be renewed. A platform's account is connected once, so that it

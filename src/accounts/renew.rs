@@ -102,7 +102,6 @@ mod tests {
             access_jwt: Secret::new("a2"),
             refresh_jwt: Secret::new("r2"),
             access_expires_at: None,
-            pds_url: None,
         };
         let fresh = own_session(&old, &session("did:plc:me")).expect("its own");
         assert_eq!((fresh.access_jwt.expose(), fresh.refresh_jwt.expose()), ("a2", "r2"));

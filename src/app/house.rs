@@ -159,6 +159,7 @@ impl Common<'_> {
             upstream: Arc::clone(self.upstream),
             seal: Arc::clone(self.seal),
             clients: self.config.oauth.clone(),
+            plc_url: self.config.bluesky.plc_url.clone(),
             links: self.links.clone(),
             now: Arc::clone(&self.clocks.now),
             dice: Arc::clone(&self.clocks.dice),

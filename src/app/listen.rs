@@ -10,7 +10,7 @@ use super::{AppError, clocks, listen, say};
 use crate::cli::ListenOptions;
 use crate::front::{Delivery, Limits, Server, Words, listening};
 use crate::model::{Millis, Secret};
-use crate::webhooks::signature;
+use crate::webhooks::signed;
 use crate::wire::{self, Links};
 
 /// Connections at once: one server delivers with at most 64.
@@ -64,7 +64,7 @@ fn run(options: ListenOptions) -> Result<(), AppError> {
 fn print(delivery: &Delivery, secret: Option<&Secret>) {
     let signed = match secret {
         None => "",
-        Some(secret) if signature(secret, &delivery.body) == delivery.signature => " (signed)",
+        Some(secret) if signed(secret, &delivery.body, &delivery.signature) => " (signed)",
         Some(_) => " (WRONG SIGNATURE)",
     };
     say(&format!("{}{signed} {}", delivery.kind, String::from_utf8_lossy(&delivery.body)));

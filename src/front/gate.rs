@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use http_body_util::BodyExt;
 use hyper::Request;
-use hyper::body::Incoming;
 use hyper::header;
 
+use super::arriving::Arriving;
 use super::body::RequestBody;
 use super::drain::Drain;
 use super::mcp::Mcp;
@@ -22,6 +22,7 @@ use super::route::{Route, route};
 use super::rules::{self, Form};
 use super::sandbox::SandboxDoor;
 use super::server::{HangUp, Service};
+use super::strict;
 use crate::engine;
 use crate::model::RequestId;
 
@@ -73,24 +74,32 @@ impl Gate {
         Arc::new(move |request| Box::pin(Arc::clone(&gate).serve(request)))
     }
 
-    async fn serve(self: Arc<Self>, request: Request<Incoming>) -> Result<Answer, HangUp> {
+    async fn serve(self: Arc<Self>, request: Request<Arriving>) -> Result<Answer, HangUp> {
         let id = self.words.request_id(request.headers());
         let words = Arc::clone(&self.words);
         let origin = request.headers().get(header::ORIGIN).cloned();
         let request = request.map(BodyExt::boxed);
-        let task = tokio::spawn(self.answer(Inbound { id: id.clone(), request }));
-        let mut answer = match task.await {
-            Ok(answer) => answer?,
-            // Only the end of the runtime cancels a task; nobody is left to answer then.
-            Err(error) if error.is_cancelled() => return Err(HangUp),
-            Err(error) => {
-                tracing::error!(request.id = %id, %error, "a handler panicked");
-                words.refuse(&reply::panicked(), &id)
-            }
+        let mut answer = match strict::refusal(&request) {
+            Some(fault) => words.refuse(&fault, &id),
+            None => self.answer_apart(Inbound { id: id.clone(), request }).await?,
         };
         words.sign(&mut answer, &id);
         words.admit_origin(&mut answer, origin.as_ref());
         Ok(answer)
+    }
+
+    /// Answers in a task of its own.
+    async fn answer_apart(self: Arc<Self>, inbound: Inbound) -> Result<Answer, HangUp> {
+        let (words, id) = (Arc::clone(&self.words), inbound.id.clone());
+        match tokio::spawn(self.answer(inbound)).await {
+            Ok(answer) => answer,
+            // Only the end of the runtime cancels a task; nobody is left to answer then.
+            Err(error) if error.is_cancelled() => Err(HangUp),
+            Err(error) => {
+                tracing::error!(request.id = %id, %error, "a handler panicked");
+                Ok(words.refuse(&reply::panicked(), &id))
+            }
+        }
     }
 
     async fn answer(self: Arc<Self>, inbound: Inbound) -> Result<Answer, HangUp> {

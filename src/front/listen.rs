@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use http_body_util::BodyExt as _;
 use hyper::Request;
-use hyper::body::Incoming;
 
+use super::arriving::Arriving;
 use super::reply;
 use super::server::{HangUp, Service};
 
@@ -35,7 +35,7 @@ pub fn listening(status: u16, heard: Arc<dyn Fn(Delivery) + Send + Sync>) -> Ser
     })
 }
 
-async fn read(request: Request<Incoming>) -> Result<Delivery, HangUp> {
+async fn read(request: Request<Arriving>) -> Result<Delivery, HangUp> {
     let header = |name: &str| {
         let value = request.headers().get(name).and_then(|value| value.to_str().ok());
         value.unwrap_or_default().to_owned()

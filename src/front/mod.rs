@@ -27,6 +27,7 @@ mod rules;
 mod ready;
 mod listen;
 mod drain;
+mod strict;
 mod stream;
 mod reply;
 mod roster;
@@ -34,6 +35,7 @@ mod route;
 mod openapi;
 mod mcp;
 pub mod sandbox;
+mod arriving;
 mod server;
 mod socket;
 
@@ -44,6 +46,7 @@ mod house;
 #[cfg(test)]
 mod server_tests;
 
+pub use arriving::Arriving;
 pub use body::{Bodies, RequestBody};
 pub use drain::{Drain, Pass};
 pub use gate::{Api, Gate, Inbound};

@@ -114,8 +114,8 @@ pub fn refusal(fault: &Fault, body: Vec<u8>) -> Answer {
     if let Some(secs) = fault.retry_after_s {
         answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(secs));
     }
-    if matches!(status, 408 | 413) || fault.rule.as_deref() == Some("server.stopping") {
-        // What is left of the body is not read, so nothing can follow on this connection.
+    if matches!(status, 408 | 413) || fault.rule.as_deref().is_some_and(ends_connection) {
+        // What is left of the request is not read, so nothing can follow on this connection.
         let close = HeaderValue::from_static("close");
         answer.headers_mut().insert(header::CONNECTION, close);
     }
@@ -176,6 +176,18 @@ pub fn mark_kept(answer: &mut Answer, key: &str, replayed: bool) {
     }
 }
 
+/// Whether nothing may follow a request that breaks this rule.
+fn ends_connection(rule: &str) -> bool {
+    matches!(
+        rule,
+        "server.stopping"
+            | "body.incomplete"
+            | "http.target"
+            | "http.transfer_encoding"
+            | "http.host"
+    )
+}
+
 /// No such path, or no such method on it.
 pub fn nowhere(method: &str, path: &str) -> Fault {
     // A long path would fill the answer and the log.
@@ -210,6 +222,11 @@ pub fn malformed(status: u16) -> Fault {
             "http.header_max",
             "The header of the request is too large.",
             "Send at most 64 KiB and 100 lines of header.",
+        ),
+        408 => (
+            "http.header_timeout",
+            "The header of the request did not arrive in time.",
+            "Send it without pauses; server.header_timeout_ms says how long it may take.",
         ),
         414 => (
             "http.uri_max",

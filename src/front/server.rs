@@ -2,13 +2,13 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use hyper::Request;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
-use hyper::header::{CONNECTION, HeaderValue};
+use hyper::header::{CONNECTION, EXPECT, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -16,6 +16,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::arriving::Arriving;
 use super::reply::{self, Answer, Words};
 use super::roster::{Phase, Roster, Seat, Turn};
 use super::socket::{Patience, Refusal, Socket};
@@ -55,7 +56,7 @@ pub struct HangUp;
 pub type Answering = Pin<Box<dyn Future<Output = Result<Answer, HangUp>> + Send>>;
 
 /// Answers requests.
-pub type Service = Arc<dyn Fn(Request<Incoming>) -> Answering + Send + Sync>;
+pub type Service = Arc<dyn Fn(Request<Arriving>) -> Answering + Send + Sync>;
 
 /// The accept loop and what every connection shares.
 pub struct Server {
@@ -162,7 +163,7 @@ async fn serve_stream<T>(
         .max_buf_size(HEADER_BYTES_MAX)
         .serve_connection(socket, service);
     let mut served = std::pin::pin!(served);
-    let (mut leaving, mut stopping) = (false, false);
+    let mut stopping = false;
     loop {
         tokio::select! {
             result = served.as_mut() => {
@@ -171,11 +172,10 @@ async fn serve_stream<T>(
                 }
                 return;
             }
-            () = seat.asked_to_leave(), if !leaving => {
-                if seat.mark().0 != Phase::Busy {
+            () = seat.asked_to_leave() => {
+                if seat.mark().0 != Phase::Busy || seat.awaits_client() {
                     return;
                 }
-                leaving = true;
                 served.as_mut().graceful_shutdown();
             }
             () = told(&mut stop), if !stopping => {
@@ -217,14 +217,20 @@ fn service(
     seat: Arc<Seat>,
     stop: watch::Receiver<bool>,
 ) -> impl hyper::service::HttpService<Incoming, ResBody = Reported, Error = HangUp, Future: Send> {
-    service_fn(move |request| {
+    service_fn(move |request: Request<Incoming>| {
         let turn = seat.begin();
-        let answering = service(request);
+        let waits_to_send = request.headers().contains_key(EXPECT);
+        let asked_for = Arc::new(AtomicBool::new(false));
+        let (near, heard) = (Arc::clone(&seat), Arc::clone(&asked_for));
+        let answering = service(request.map(|body| Arriving::new(body, near, heard)));
         let stop = stop.clone();
         async move {
             let mut answer = answering.await?;
+            // A client that asked whether to send its body may send it or not when it is answered
+            // instead, so that nobody knows where its next request begins.
+            let at_odds = waits_to_send && !asked_for.load(Ordering::Acquire);
             // The connection may not have heard of the stop yet; its client shall, in any case.
-            if *stop.borrow() {
+            if at_odds || *stop.borrow() {
                 answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
             Ok::<_, HangUp>(answer.map(|body| Reported { body, _turn: turn }))

@@ -130,9 +130,20 @@ fn a_body_that_trickles_ends_with_408() {
 }
 
 #[test]
-fn a_header_that_trickles_or_never_begins_closes_the_connection() {
+fn a_header_that_is_late_ends_with_408_wherever_it_stopped() {
     let house = House::open(Limits { header_timeout: Millis(50), ..limits() });
-    assert_eq!(house.say(b"GET / HTTP/1.1\r\nhost: a\r\nx-slow: "), "");
+    let whole = "GET /a?b HTTP/1.1\r\nhost: a\r\nx-slow: c\r\n\r\n";
+    for end in 1..whole.len() {
+        let text = house.say(&whole.as_bytes()[..end]);
+        assert!(text.starts_with("HTTP/1.1 408"), "{:?}: {text}", &whole[..end]);
+        has(&text, &["http.header_timeout", "x-request-id: req_"]);
+        assert_eq!(text.matches("HTTP/1.1").count(), 1, "{text}");
+    }
+    has(&house.say(b"\r\n"), &["HTTP/1.1 408", "http.header_timeout"]);
+}
+
+#[test]
+fn a_connection_that_stays_idle_is_closed() {
     let house = House::open(Limits { idle_timeout: Millis(50), ..limits() });
     assert_eq!(house.say(b""), "");
     // After an answer the connection is idle again, and closed when it stays so.

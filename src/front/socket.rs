@@ -1,5 +1,8 @@
 //! A connection with deadlines, that says in our words what the HTTP parser refuses, and that
 //! closes without cutting its last answer off.
+//!
+//! A header that is late is refused by the parser as well, so that its client hears why: it is
+//! given an end that no header may have.
 
 use std::cell::RefCell;
 use std::io;
@@ -11,7 +14,7 @@ use hyper::rt::{Read, ReadBufCursor, Write};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
-use super::roster::{Phase, Seat};
+use super::roster::{Awaited, Phase, Seat};
 use crate::model::Millis;
 
 /// How long a closing connection waits for the other side to read its last answer. Without this
@@ -25,6 +28,12 @@ thread_local! {
     /// needs none, and to make one anew for each read costs more than to read.
     static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; 16 * 1_024]);
 }
+
+/// Ends any header as none may end: the first byte has no place in a method, a target, a version, a
+/// name or a value. The rest makes the parser look: it waits for what may be an end.
+const NO_HEADER: &[u8] = b"\0\r\n\r\n";
+/// The status of a header that is late.
+const LATE: u16 = 408;
 
 /// How long a connection may take for what.
 #[derive(Debug, Clone, Copy)]
@@ -48,17 +57,19 @@ pub struct Socket<T> {
     writing: Option<Pin<Box<Sleep>>>,
     refused: Option<(Vec<u8>, usize)>,
     closing: Option<(Pin<Box<Sleep>>, usize)>,
+    late: bool,
 }
 
 impl<T> Socket<T> {
     /// Wraps a stream.
     pub fn new(inner: T, seat: Arc<Seat>, patience: Patience, refusal: Refusal) -> Self {
         let (reading, writing, refused, closing) = (None, None, None, None);
-        Self { inner, seat, patience, refusal, reading, writing, refused, closing }
+        let late = false;
+        Self { inner, seat, patience, refusal, reading, writing, refused, closing, late }
     }
 
-    /// Fails when the phase the connection is in has lasted too long.
-    fn poll_phase(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    /// Resolves to the phase that the connection is in when that has lasted too long.
+    fn poll_phase(&mut self, cx: &mut Context<'_>) -> Poll<Phase> {
         let (phase, mark) = self.seat.mark();
         let limit = match phase {
             Phase::Quiet => self.patience.idle,
@@ -75,7 +86,7 @@ impl<T> Socket<T> {
         if let Some((_, timer)) = &mut self.reading {
             ready!(timer.as_mut().poll(cx));
         }
-        Poll::Ready(Err(late("receive a request")))
+        Poll::Ready(phase)
     }
 
     fn poll_patient<R>(
@@ -83,6 +94,7 @@ impl<T> Socket<T> {
         cx: &mut Context<'_>,
         written: Poll<io::Result<R>>,
     ) -> Poll<io::Result<R>> {
+        self.seat.awaits(Awaited::Reading, written.is_pending());
         if written.is_ready() {
             self.writing = None;
             return written;
@@ -132,7 +144,14 @@ impl<T: AsyncRead + Unpin> Read for Socket<T> {
         });
         match read {
             Poll::Ready(read) => Poll::Ready(read),
-            Poll::Pending => self.poll_phase(cx),
+            Poll::Pending => match ready!(self.poll_phase(cx)) {
+                Phase::Header if !self.late && buf.remaining() >= NO_HEADER.len() => {
+                    self.late = true;
+                    buf.put_slice(NO_HEADER);
+                    Poll::Ready(Ok(()))
+                }
+                _ => Poll::Ready(Err(late("receive a request"))),
+            },
         }
     }
 }
@@ -145,6 +164,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Write for Socket<T> {
     ) -> Poll<io::Result<usize>> {
         ready!(self.poll_refused(cx))?;
         if let Some(status) = parsers_own(buf) {
+            let status = if self.late { LATE } else { status };
             self.refused = Some(((self.refusal)(status), 0));
             return Poll::Ready(Ok(buf.len()));
         }
@@ -159,7 +179,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Write for Socket<T> {
         // The parser flushes at the end of each round but reads only when woken. So it is here
         // that a connection which has just become quiet gets its timer.
         match self.poll_phase(cx) {
-            Poll::Ready(late) => Poll::Ready(late),
+            // It is to be heard of where the parser reads.
+            Poll::Ready(Phase::Header) => {
+                cx.waker().wake_by_ref();
+                Poll::Ready(Ok(()))
+            }
+            Poll::Ready(_) => Poll::Ready(Err(late("receive a request"))),
             Poll::Pending => Poll::Ready(Ok(())),
         }
     }

@@ -2,10 +2,12 @@
 
 use std::fmt;
 
+use subtle::ConstantTimeEq as _;
 use zeroize::Zeroize;
 
-/// A secret text. `Debug` shows three stars; there is no `Display`.
-#[derive(Clone, PartialEq, Eq)]
+/// A secret text. `Debug` shows three stars; there is no `Display`. How long `==` takes tells
+/// nothing but whether the lengths are equal.
+#[derive(Clone, Eq)]
 pub struct Secret(String);
 
 impl Secret {
@@ -20,6 +22,12 @@ impl Secret {
     }
 }
 
+impl PartialEq for Secret {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.as_bytes().ct_eq(other.0.as_bytes()).into()
+    }
+}
+
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret(***)")
@@ -29,5 +37,19 @@ impl fmt::Debug for Secret {
 impl Drop for Secret {
     fn drop(&mut self) {
         self.0.zeroize();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_texts_are_equal_and_no_others() {
+        let secret = Secret::new("a secret");
+        assert!(secret == Secret::new("a secret"));
+        for other in ["", "a secre", "a secret ", "b secret", "a secreT"] {
+            assert!(secret != Secret::new(other), "{other}");
+        }
     }
 }

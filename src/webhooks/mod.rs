@@ -23,4 +23,4 @@ mod log;
 pub use attempt::Tried;
 pub use deliver::Deliverer;
 pub use endpoints::{Webhooks, WebhooksOptions};
-pub use secret::signature;
+pub use secret::{signature, signed};

@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use ring::hmac;
+use subtle::ConstantTimeEq as _;
 
 use crate::model::{Dice, NoticeId, Secret, Timestamp};
 
@@ -29,6 +30,11 @@ pub fn signature(secret: &Secret, body: &[u8]) -> String {
     let tag = hmac::sign(&key, body);
     let hex: String = tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
     format!("sha256={hex}")
+}
+
+/// Whether this is the contract's signature of a body, found out in constant time.
+pub fn signed(secret: &Secret, body: &[u8], by: &str) -> bool {
+    signature(secret, body).as_bytes().ct_eq(by.as_bytes()).into()
 }
 
 /// One signature of the Standard Webhooks scheme: HMAC-SHA256 under the secret's bytes, over id,
@@ -73,7 +79,13 @@ mod tests {
     #[test]
     fn the_contracts_check_value_comes_out() {
         let expected = "sha256=51426af50a41dd7ff2cd3f116594734766d4018d15d6fb07169aee5d2959adf5";
-        assert_eq!(signature(&Secret::new("whsec_test"), br#"{"a":1}"#), expected);
+        let (secret, body) = (Secret::new("whsec_test"), br#"{"a":1}"#);
+        assert_eq!(signature(&secret, body), expected);
+        assert!(signed(&secret, body, expected));
+        for other in ["", "sha256=", &expected[..70], &expected.to_uppercase(), "v1,x"] {
+            assert!(!signed(&secret, body, other), "{other}");
+        }
+        assert!(!signed(&secret, b"{}", expected) && !signed(&Secret::new("x"), body, expected));
     }
 
     #[test]

@@ -70,6 +70,7 @@ impl House {
             now: self.now(),
             dice: Arc::clone(&self.dice),
             own_base: Arc::new(OnceLock::new()),
+            plc_url: "http://127.0.0.1:9".to_owned(),
             sandbox_token: Secret::new("unused"),
         }))
     }

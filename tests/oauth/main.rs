@@ -4,6 +4,7 @@
 mod access;
 mod house;
 mod provider;
+mod states;
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -78,7 +78,8 @@ await new Promise((ready) => control.listen(0, '127.0.0.1', ready))
 
 const pdsUrl = `http://localhost:${network.pds.port}`
 const controlUrl = `http://127.0.0.1:${control.address().port}`
-console.log(JSON.stringify({ pdsUrl, controlUrl, accounts }))
+const plcUrl = `http://localhost:${network.plc.port}`
+console.log(JSON.stringify({ pdsUrl, plcUrl, controlUrl, accounts }))
 
 // A test that ends, or dies, closes our standard input.
 process.stdin.on('end', () => process.exit(0)).resume()

@@ -2,19 +2,22 @@
 //! tests of this target and gone when they are.
 
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use serde_json::Value;
 
-use crate::support::{Answer, send};
+use crate::support::{Answer, http, send};
 
 /// A running host with three accounts.
 pub struct Host {
     /// Ends the process when it goes: the script stops with its standard input.
     _process: Child,
     pub base: String,
+    /// The directory that names it.
+    pub plc: String,
     control: String,
     /// Held by a test that ends sessions and counts what follows.
     sessions: Mutex<()>,
@@ -73,6 +76,7 @@ fn start() -> Option<Host> {
     };
     Some(Host {
         base: said["pdsUrl"].as_str().expect("told").to_owned(),
+        plc: said["plcUrl"].as_str().expect("told").to_owned(),
         control: said["controlUrl"].as_str().expect("told").to_owned(),
         sessions: Mutex::default(),
         ada: login(0),
@@ -83,6 +87,28 @@ fn start() -> Option<Host> {
 }
 
 impl Host {
+    /// The directory, for whoever speaks to the host at `base`: a wire in front of it is the host
+    /// that a document has to name, and is put in its place on the way.
+    pub fn directory(&self, base: &str) -> String {
+        if base == self.base {
+            return self.plc.clone();
+        }
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let own = format!("http://{}", listener.local_addr().expect("it is bound"));
+        let (plc, host, base) = (self.plc.clone(), self.base.clone(), base.to_owned());
+        std::thread::spawn(move || {
+            for mut stream in listener.incoming().map_while(Result::ok) {
+                let mut reader = BufReader::new(stream.try_clone().expect("a second handle"));
+                if let Some(asked) = http::read(&mut reader) {
+                    let told = send(&plc, None, "GET", &asked.path, &[], b"").expect("it answers");
+                    let body = String::from_utf8_lossy(&told.body).replace(&host, &base);
+                    http::write(&mut stream, told.status, "connection: close\r\n", &body);
+                }
+            }
+        });
+        own
+    }
+
     /// Nobody else ends sessions while this is held.
     pub fn alone(&self) -> MutexGuard<'_, ()> {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)

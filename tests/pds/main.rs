@@ -2,6 +2,7 @@
 //! test passes and one line says that they were skipped.
 
 mod host;
+mod identity;
 mod proxy;
 #[path = "../support/mod.rs"]
 mod support;
@@ -41,11 +42,13 @@ impl Rig {
         let host = host()?;
         let folder = tempfile::tempdir().expect("a folder");
         let data = folder.path().join("data");
-        let own = own(folder.path());
+        let spoken_to = base.unwrap_or(&host.base);
+        let mut own = own(folder.path());
+        own.push(format!("bluesky.plc_url={}", host.directory(spoken_to)));
         let settings: Vec<&str> =
             SETTINGS.iter().copied().chain(own.iter().map(String::as_str)).collect();
         let server = start(&data, &settings);
-        let answer = connect(&server, &host.ada, base.unwrap_or(&host.base));
+        let answer = connect(&server, &host.ada, spoken_to);
         assert_eq!(answer.status, 201, "{}", answer.json());
         let account = text(&answer.json()["id"]);
         Some(Self { host, server, data, account, _folder: folder })
@@ -185,10 +188,12 @@ fn the_command_line_connects_with_and_without_a_server() {
     let Some(host) = host() else { return };
     let folder = tempfile::tempdir().expect("a folder");
     let data = folder.path().join("data");
+    let directory = format!("bluesky.plc_url={}", host.plc);
     let connect = |identifier: &str, password: &str| {
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_fanfare"));
         command.args(["accounts", "connect", "bluesky", "--identifier", identifier, "--json"]);
-        command.args(["--pds-url", &host.base, "--set", SETTINGS[0], "--data-dir"]).arg(&data);
+        command.args(["--pds-url", &host.base, "--set", SETTINGS[0]]);
+        command.args(["--set", &directory, "--data-dir"]).arg(&data);
         // As the README says: the password is given in the environment.
         command.env("FANFARE_APP_PASSWORD", password).current_dir(folder.path());
         command.output().expect("the binary is built")
@@ -203,7 +208,7 @@ fn the_command_line_connects_with_and_without_a_server() {
         (&offline["platformAccountId"], &offline["created"]),
         (&json!(ada.did), &json!(true))
     );
-    let server = start(&data, SETTINGS);
+    let server = start(&data, &[SETTINGS[0], &directory]);
     let again = told(&connect(&ada.handle, &ada.app_password));
     assert_eq!((&again["id"], &again["created"]), (&offline["id"], &json!(false)));
     assert_eq!(told(&connect(&grace.handle, &grace.app_password))["created"], true);
@@ -218,7 +223,8 @@ fn an_account_that_changed_its_handle_signs_in_again() {
     let Some(host) = host() else { return };
     let _alone = host.alone();
     let folder = tempfile::tempdir().expect("a folder");
-    let server = start(&folder.path().join("data"), SETTINGS);
+    let directory = format!("bluesky.plc_url={}", host.plc);
+    let server = start(&folder.path().join("data"), &[SETTINGS[0], &directory]);
     let account = connect(&server, &host.edna, &host.base).json()["id"].clone();
     host.rename_edna();
     host.forget_sessions();

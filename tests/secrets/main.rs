@@ -187,8 +187,7 @@ fn consent(rig: &mut Rig, provider: &Provider, tap: &Tap) {
 }
 
 /// An account at the real host: connected, published on, and renewed.
-fn bluesky(rig: &mut Rig, host: &host::Host) {
-    let tap = Tap::on(&host.base);
+fn bluesky(rig: &mut Rig, host: &host::Host, tap: &Tap) {
     let login = &host.ada;
     rig.keep("the app password", &login.app_password);
     let body = json!({ "identifier": login.handle, "appPassword": login.app_password,
@@ -295,7 +294,11 @@ fn a_secret_is_told_once_and_stands_nowhere_else() {
     let folder = tempfile::tempdir().expect("a folder");
     let data = folder.path().join("data");
     let provider = provider::provider().map(|it| (it, Tap::on(&it.base)));
-    let settings = settings(provider.as_ref().map(|(provider, tap)| (*provider, tap)));
+    let mut settings = settings(provider.as_ref().map(|(provider, tap)| (*provider, tap)));
+    let host = host::host().map(|it| (it, Tap::on(&it.base)));
+    if let Some((host, tap)) = &host {
+        settings.push(format!("bluesky.plc_url={}", host.directory(&tap.base)));
+    }
     let life = Life::begin(&data, 1, &settings);
     let file = |name: &str| {
         let text = std::fs::read_to_string(data.join(name)).expect("it is there");
@@ -312,8 +315,8 @@ fn a_secret_is_told_once_and_stands_nowhere_else() {
     if let Some((provider, tap)) = &provider {
         consent(&mut rig, provider, tap);
     }
-    if let Some(host) = host::host() {
-        bluesky(&mut rig, host);
+    if let Some((host, tap)) = &host {
+        bluesky(&mut rig, host, tap);
     }
     read_all(&mut rig, &batches);
     rig.life.end();

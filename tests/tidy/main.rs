@@ -6,6 +6,7 @@
 mod bans;
 mod floors;
 mod rules;
+mod secrets;
 mod shape;
 mod source;
 
@@ -32,6 +33,11 @@ fn arrows_point_down() {
 #[test]
 fn everything_stands_where_it_belongs() {
     check("bans", bans::complaints);
+}
+
+#[test]
+fn proofs_are_compared_in_constant_time() {
+    check("secrets", secrets::complaints);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! make.
 
 use ring::hmac;
+use subtle::ConstantTimeEq as _;
 
 use crate::model::Timestamp;
 
@@ -29,7 +30,7 @@ pub(super) fn given_at(key: &hmac::Key, code: &str) -> Option<Timestamp> {
     digits.bytes().all(plain).then_some(())?;
     let first = u64::from_str_radix(&digits[..16], 16).ok()?;
     let signed = u64::from_str_radix(&digits[16..], 16).ok()?;
-    (signed == second(key, first)).then_some(())?;
+    bool::from(signed.ct_eq(&second(key, first))).then_some(())?;
     i64::try_from(first >> 16).ok().map(Timestamp::from_millis)
 }
 

@@ -195,7 +195,8 @@ impl Accounts {
     /// Connects the account of a person whom the platform sent back to a client.
     ///
     /// # Errors
-    /// `state` when that is not good, or what the platform said.
+    /// `state` when that is not good, one that was begun for a profile that the caller may not act
+    /// on, or what the platform said.
     pub async fn complete_oauth(
         &self,
         platform: Platform,
@@ -209,6 +210,7 @@ impl Accounts {
         };
         self.client(platform)?;
         let state = self.read_state(platform, &input.state).map_err(bad)?;
+        input.place.may_finish(state.place, platform)?;
         self.redeem(&state).await.map_err(|problem| match problem {
             RedeemFault::State(problem) => bad(problem),
             RedeemFault::Fault(fault) => fault,

@@ -126,6 +126,25 @@ pub(super) const RULES: &[Rule] = &[
          connect the account again.",
     ),
     Rule::new(
+        "bluesky.did.unresolved",
+        DISTURBED,
+        "It cannot be found out at which host the account lives.",
+        "Try again later. An account of a private network needs bluesky.plc_url to be the address \
+         of its directory.",
+    ),
+    Rule::new(
+        "bluesky.did.document",
+        REFUSED,
+        "The account's DID is not sound, has no document, or one that names no host.",
+        "Check the pdsUrl; whoever runs that host can say what is wrong with the DID.",
+    ),
+    Rule::new(
+        "bluesky.did.host",
+        REFUSED,
+        "The host gave a session of an account that lives elsewhere, or was not asked for.",
+        "Check the identifier, and connect the account with the pdsUrl that the message names.",
+    ),
+    Rule::new(
         "bluesky.account.taken_down",
         AUTH,
         "The account is suspended, deactivated or taken down, and may not publish.",

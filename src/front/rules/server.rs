@@ -31,6 +31,26 @@ pub(super) const RULES: &[Rule] = &[
     )
     .max(HEADER_BYTES_MAX, "bytes"),
     Rule::new(
+        "http.target",
+        INVALID,
+        "The request's target is no path of this server.",
+        "Send a path that begins with a slash, or a whole address; this is no proxy.",
+    ),
+    Rule::new(
+        "http.transfer_encoding",
+        INVALID,
+        "The body is coded in a way that is not understood here.",
+        "Send the body as it is, with a Content-Length or as Transfer-Encoding: chunked.",
+    ),
+    Rule::new("http.host", INVALID, "The request names its host twice.", "Send one Host header."),
+    Rule::new(
+        "http.header_timeout",
+        INVALID,
+        "The header of the request did not arrive in time; server.header_timeout_ms says how long \
+         it may take.",
+        "Send it without pauses.",
+    ),
+    Rule::new(
         "http.uri_max",
         INVALID,
         "The path of the request is too long.",

@@ -16,6 +16,7 @@ mod reply;
 mod record;
 mod answers;
 pub mod session;
+pub mod identity;
 #[cfg(test)]
 mod tests;
 

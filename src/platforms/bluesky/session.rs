@@ -21,8 +21,6 @@ pub struct Session {
     pub refresh_jwt: Secret,
     /// When the access token runs out, if it says so.
     pub access_expires_at: Option<Timestamp>,
-    /// The account's host, if its document names one.
-    pub pds_url: Option<String>,
 }
 
 /// Why there is no session.
@@ -144,7 +142,6 @@ fn session(value: &Value) -> Option<Session> {
         access_expires_at: expiry(&access),
         access_jwt: Secret::new(access),
         refresh_jwt: Secret::new(text("refreshJwt")?),
-        pds_url: host(&value["didDoc"]),
     })
 }
 
@@ -153,12 +150,4 @@ fn expiry(jwt: &str) -> Option<Timestamp> {
     let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(payload).ok()?;
     let value: Value = serde_json::from_slice(&bytes).ok()?;
     value["exp"].as_i64().map(|secs| Timestamp::from_millis(secs.saturating_mul(1_000)))
-}
-
-fn host(document: &Value) -> Option<String> {
-    let services = document["service"].as_array()?;
-    let named =
-        |service: &&Value| service["id"].as_str().is_some_and(|id| id.ends_with("#atproto_pds"));
-    let endpoint = services.iter().find(named)?["serviceEndpoint"].as_str()?;
-    Some(endpoint.trim_end_matches('/').to_owned())
 }

@@ -212,6 +212,7 @@ impl Ground {
             now: Arc::clone(&self.clocks.now),
             dice: Arc::clone(&self.clocks.dice),
             own_base: Arc::new(OnceLock::from(BASE.to_owned())),
+            plc_url: "http://127.0.0.1:9".to_owned(),
             sandbox_token: Secret::new("sandbox"),
         }))
     }

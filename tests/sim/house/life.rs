@@ -207,6 +207,7 @@ impl Common {
             now: Arc::clone(&self.now),
             dice: Arc::clone(&self.dice),
             own_base: Arc::new(OnceLock::from(OWN.to_owned())),
+            plc_url: crate::house::net::PLC.to_owned(),
             sandbox_token: Secret::new("sandbox"),
         }))
     }

@@ -18,6 +18,8 @@ use crate::journal::Finding;
 pub const OWN: &str = "http://own.sim";
 /// Where the host of the Bluesky accounts is.
 pub const PDS: &str = "http://pds.sim";
+/// The directory that tells so.
+pub const PLC: &str = "http://plc.sim";
 /// No request lands later than this after it was sent: below every grace.
 const LANDS_WITHIN_MS: u64 = 8_000;
 
@@ -55,6 +57,7 @@ impl Net {
             ("POST", "com.atproto.server.refreshSession") => self.refresh(&token, timeout).await,
             ("POST", "com.atproto.repo.putRecord") => self.put_record(&ask, &token, timeout).await,
             ("GET", "com.atproto.repo.getRecord") => self.get_record(query, &token, timeout).await,
+            ("GET", did) if path.starts_with(PLC) => self.document(did, timeout).await,
             other => panic!("nobody answers {other:?}"),
         }
     }
@@ -96,6 +99,15 @@ impl Net {
                 (200, state.pds.create_session(who, now, life))
             },
         };
+        self.ride(deed, timeout).await
+    }
+
+    async fn document(&self, did: &str, timeout: Millis) -> Answer {
+        let service = serde_json::json!({ "id": "#atproto_pds",
+            "type": "AtprotoPersonalDataServer", "serviceEndpoint": PDS });
+        let document = serde_json::json!({ "id": did, "service": [service] });
+        let deed =
+            Deed { what: "a document", land: &|_, _| {}, answer: &|_| (200, document.clone()) };
         self.ride(deed, timeout).await
     }
 

@@ -33,7 +33,7 @@ pub struct Pds {
 impl Pds {
     /// `createSession`: the password is always good here.
     pub fn create_session(&mut self, identifier: &str, now: Timestamp, life_ms: u64) -> Value {
-        let named = format!("did:plc:{}", identifier.replace('.', ""));
+        let named = format!("did:plc:{:a>24}", identifier.replace('.', ""));
         let did = if identifier.starts_with("did:") { identifier } else { &named };
         self.session(did, now, life_ms)
     }
