@@ -9,8 +9,8 @@ use super::interface::{Call, NewNotice, Submitted};
 use super::lanes::Waiter;
 use crate::machine::{self, Effects, Refusal, Tidings};
 use crate::model::{
-    Batch, BatchId, Cursor, Errand, Event, JournalEntry, MediaId, MediaSource, RequestId, Target,
-    TargetIx, Timestamp,
+    Batch, BatchId, Content, Cursor, Errand, Event, JournalEntry, MediaId, MediaSource, RequestId,
+    Target, TargetIx, Timestamp,
 };
 use crate::store::{
     ClaimRecord, ClaimState, Key, Order, ParkRecord, Record, StoreError, TimerRecord, Write,
@@ -370,6 +370,10 @@ pub(super) struct Plan {
 
 /// Keeps note of the uploads that a batch still needs.
 fn upload_writes(old: Option<&Batch>, new: &Batch, writes: &mut Vec<Write>) {
+    let named = |batch: &Batch| batch.contents.values().any(|content| names_uploads(content));
+    if !named(new) && !old.is_some_and(named) {
+        return;
+    }
     let before = old.map(uploads).unwrap_or_default();
     let after = uploads(new);
     for id in before.difference(&after) {
@@ -378,6 +382,10 @@ fn upload_writes(old: Option<&Batch>, new: &Batch, writes: &mut Vec<Write>) {
     for id in after.difference(&before) {
         writes.push(Write::Put(Key::MediaUse(*id, new.id), Record::Mark));
     }
+}
+
+fn names_uploads(content: &Content) -> bool {
+    content.media.iter().any(|item| matches!(item.source, MediaSource::Upload(_)))
 }
 
 fn uploads(batch: &Batch) -> BTreeSet<MediaId> {

@@ -3,9 +3,14 @@
 use std::sync::Arc;
 
 use super::core::Core;
+use super::lanes::Waiter;
 use crate::machine::Refusal;
-use crate::model::{Batch, BatchId, Cursor, Event, ReplyState, TargetIx, Timestamp};
+use crate::model::{AccountId, Batch, BatchId, Cursor, Event, ReplyState, TargetIx, Timestamp};
 use crate::store::StoreError;
+
+/// Events of one batch that happen in one commit: with their targets and notices they stay far
+/// below its limit.
+const EVENTS_MAX: usize = 8;
 
 impl Core {
     /// Rings every alarm that is due.
@@ -31,9 +36,10 @@ impl Core {
             return Ok(None);
         };
         let mut again = None;
+        let mut due = Vec::new();
         for (ix, target) in batch.places() {
             match self.due_event(&batch, ix) {
-                Due::Event(event) => self.apply_expected(id, event)?,
+                Due::Event(event) => due.push(event),
                 Due::Enter => {
                     self.enter_lane(&batch, ix, target)?;
                     self.hot.entry(id).or_insert_with(|| Arc::clone(&batch));
@@ -42,10 +48,13 @@ impl Core {
                 Due::Nothing => {}
             }
         }
+        for events in due.chunks(EVENTS_MAX) {
+            self.apply_expected(id, events.to_vec())?;
+        }
         if let ReplyState::Pending { by } = batch.reply
             && by <= self.moment.at
         {
-            self.apply_expected(id, Event::ReplyDue)?;
+            self.apply_expected(id, vec![Event::ReplyDue])?;
         }
         if !self.alarms.has(id)
             && let Some(current) = self.hot.get(&id)
@@ -91,33 +100,63 @@ impl Core {
         if self.draining {
             return Ok(());
         }
-        while let Some((account, waiter)) = self.lanes.next() {
-            let begun = self.apply(waiter.batch, vec![Event::Begun { ix: waiter.ix }], vec![])?;
-            match begun {
-                Ok(batch) => {
-                    if let Some(target) = batch.target(waiter.ix)
+        loop {
+            let mut begins: Vec<(BatchId, Vec<(AccountId, TargetIx)>)> = Vec::new();
+            while let Some((account, Waiter { batch, ix, .. })) = self.lanes.next() {
+                match begins.iter_mut().rev().find(|(other, _)| *other == batch) {
+                    Some((_, targets)) => targets.push((account, ix)),
+                    None => begins.push((batch, vec![(account, ix)])),
+                }
+            }
+            if begins.is_empty() {
+                return Ok(());
+            }
+            for (batch, targets) in begins {
+                for targets in targets.chunks(EVENTS_MAX) {
+                    self.begin(batch, targets)?;
+                }
+            }
+        }
+    }
+
+    /// Begins attempts of one batch, which have their slots.
+    fn begin(&mut self, id: BatchId, targets: &[(AccountId, TargetIx)]) -> Result<(), StoreError> {
+        let events = targets.iter().map(|(_, ix)| Event::Begun { ix: *ix }).collect();
+        match (self.apply(id, events, vec![])?, targets) {
+            (Ok(batch), _) => {
+                for (_, ix) in targets {
+                    if let Some(target) = batch.target(*ix)
                         && let Cursor::Running(attempt) = target.cursor
                     {
                         let span = attempt.deadline.since(attempt.began_at);
                         let limit = crate::model::Millis(self.moment.uptime.0 + span.0);
-                        self.deadlines.insert((waiter.batch, waiter.ix), limit);
+                        self.deadlines.insert((id, *ix), limit);
                     }
                 }
-                Err(refusal) => {
-                    self.lanes.release(account);
-                    report_refusal(waiter.batch, &refusal);
-                }
+                Ok(())
             }
+            (Err(refusal), [(account, _)]) => {
+                self.lanes.release(*account);
+                report_refusal(id, &refusal);
+                Ok(())
+            }
+            // One of them is refused; the others need not suffer for it.
+            (Err(_), many) => many.chunks(1).try_for_each(|one| self.begin(id, one)),
         }
-        Ok(())
     }
 
-    /// Applies an event that the engine itself decided on; a refusal is a mistake of ours.
-    pub(super) fn apply_expected(&mut self, id: BatchId, event: Event) -> Result<(), StoreError> {
-        if let Err(refusal) = self.apply(id, vec![event], vec![])? {
-            report_refusal(id, &refusal);
+    /// Applies events that the engine itself decided on; a refusal is a mistake of ours.
+    fn apply_expected(&mut self, id: BatchId, events: Vec<Event>) -> Result<(), StoreError> {
+        match self.apply(id, events.clone(), vec![])? {
+            Ok(_) => Ok(()),
+            Err(_) if events.len() > 1 => {
+                events.into_iter().try_for_each(|event| self.apply_expected(id, vec![event]))
+            }
+            Err(refusal) => {
+                report_refusal(id, &refusal);
+                Ok(())
+            }
         }
-        Ok(())
     }
 }
 

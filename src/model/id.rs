@@ -4,7 +4,7 @@
 //! profiles, keys, webhook endpoints and deliveries are UUIDs; media are `med_` and 22 base-62
 //! characters, deliberately not sortable.
 
-use std::fmt::{self, Write};
+use std::fmt;
 use std::marker::PhantomData;
 use std::str::FromStr;
 
@@ -25,6 +25,8 @@ impl fmt::Display for IdError {
 
 impl std::error::Error for IdError {}
 
+/// The digits of a UUID.
+const HEX: &[u8; 16] = b"0123456789abcdef";
 /// Characters of a ULID.
 const ULID_CHARS: usize = 26;
 
@@ -196,16 +198,16 @@ impl<K> UuidId<K> {
 
 impl<K> fmt::Display for UuidId<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const DIGITS: [char; 16] =
-            ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
+        // Ids are printed several times for each post: digit by digit it took a tenth of it.
+        let mut text = [b'-'; 36];
+        let mut at = 0;
         for (place, byte) in self.raw.to_be_bytes().into_iter().enumerate() {
-            if matches!(place, 4 | 6 | 8 | 10) {
-                f.write_char('-')?;
-            }
-            f.write_char(DIGITS[usize::from(byte >> 4)])?;
-            f.write_char(DIGITS[usize::from(byte & 15)])?;
+            at += usize::from(matches!(place, 4 | 6 | 8 | 10));
+            text[at] = HEX[usize::from(byte >> 4)];
+            text[at + 1] = HEX[usize::from(byte & 15)];
+            at += 2;
         }
-        Ok(())
+        f.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
     }
 }
 

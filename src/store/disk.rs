@@ -23,11 +23,11 @@ use database::Database;
 use file::DataFile;
 use guard::{guarded, guarded_read};
 use hold::Hold;
-use pending::{Pending, View, Waiting};
+use pending::{Before, Pending, View, Waiting};
 use seal::{Reached, Seal};
 use spill::SpillFolder;
 
-use super::pack::{self, Before, Rows, Visitor};
+use super::pack::{self, Rows, Visitor};
 use super::still::{self, Aside};
 use super::{
     FORMAT, Key, MetaRecord, Order, RawFrame, Record, Scanned, Store, StoreError, Write, read,
@@ -190,11 +190,12 @@ impl Sled {
             }
             (plan, pending.bytes())
         };
-        if waiting + pending::bytes_of(&plan.rows) > pack::COMMIT_BYTES_MAX {
+        if waiting + pending::bytes_of(&plan) > pack::COMMIT_BYTES_MAX {
             self.hand_over(writer)?;
         }
         writer.loosened.extend(plan.loosened);
-        self.pending.write().unwrap_or_else(PoisonError::into_inner).add(plan.rows);
+        let mut pending = self.pending.write().unwrap_or_else(PoisonError::into_inner);
+        pending.add(plan.rows, plan.beside);
         Ok(())
     }
 

@@ -174,7 +174,8 @@ impl Image {
         self.files.extend(plan.files);
         self.loosened.extend(plan.loosened);
         let mut undo = Undo::with_capacity(plan.rows.len());
-        for (key, Change { row, .. }) in plan.rows {
+        let own = plan.rows.into_iter().map(|(key, Change { row, .. })| (key, row));
+        for (key, row) in own.chain(plan.beside) {
             let before = match row {
                 Some(row) => self.rows.insert(key.clone(), row.into()),
                 None => self.rows.remove(&key),

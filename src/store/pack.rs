@@ -59,8 +59,10 @@ pub(super) trait Rows {
 /// One commit, ready to be applied.
 #[derive(Debug)]
 pub(super) struct Plan<R> {
-    /// What becomes of each row.
-    pub(super) rows: BTreeMap<Vec<u8>, Change<R>>,
+    /// What becomes of the row of each key, in the order of the keys.
+    pub(super) rows: Vec<(Vec<u8>, Change<R>)>,
+    /// What becomes of rows of the private families; `None` removes one.
+    pub(super) beside: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
     /// The files that must be durable before the rows are written.
     pub(super) files: BTreeMap<Digest, Vec<u8>>,
     /// Files that a record named and names no longer; another record may still name them.
@@ -72,64 +74,77 @@ pub(super) struct Plan<R> {
 pub(super) struct Change<R> {
     /// The row, or none any more.
     pub(super) row: Option<Vec<u8>>,
-    /// What it was, where that is known.
-    pub(super) before: Before<R>,
+    /// What it was, if it was anything.
+    pub(super) before: Option<R>,
 }
 
-/// What a row was.
+/// What is to stand under a key.
 #[derive(Debug)]
-pub(super) enum Before<R> {
-    /// This, or nothing.
-    Known(Option<R>),
-    /// Nobody has looked.
-    Unread,
+struct Framed {
+    key: Vec<u8>,
+    /// The frame, if there is to be one.
+    frame: Option<Vec<u8>>,
+    /// Whether the caller knows that there is nothing now.
+    new: bool,
 }
-
-/// The frames of a commit, by key: the frame, if there is to be one, and whether the key is new.
-type Frames = BTreeMap<Vec<u8>, (Option<Vec<u8>>, bool)>;
 
 /// Lays out `writes`; of several writes to one key the last one counts.
 pub(super) fn plan<R: Rows>(rows: &R, writes: &[Write]) -> Result<Plan<R::Row>, StoreError> {
     let frames = frames(writes);
-    let largest = frames.values().filter_map(|(frame, _)| Some(frame.as_ref()?.len())).max();
+    let largest = frames.iter().filter_map(|framed| Some(framed.frame.as_ref()?.len())).max();
     if let Some(bytes) = largest.filter(|bytes| *bytes > FRAME_BYTES_MAX) {
         return Err(StoreError::TooLarge { bytes, max: FRAME_BYTES_MAX });
     }
-    let mut plan = Plan { rows: BTreeMap::new(), files: BTreeMap::new(), loosened: Vec::new() };
+    let mut plan = Plan {
+        rows: Vec::with_capacity(frames.len()),
+        beside: BTreeMap::new(),
+        files: BTreeMap::new(),
+        loosened: Vec::new(),
+    };
     let mut before = Vec::with_capacity(frames.len());
-    for (key, (_, new)) in &frames {
+    for Framed { key, new, .. } in &frames {
         before.push(match new {
             true => nothing_there(rows, key)?,
             false => plan.vacate(rows, key)?,
         });
     }
-    let vacated: usize = plan.rows.keys().map(|key| key.len() + ROW_OVERHEAD_BYTES).sum();
+    let vacated: usize = plan.beside.keys().map(|key| key.len() + ROW_OVERHEAD_BYTES).sum();
     let room = COMMIT_BYTES_MAX.saturating_sub(vacated);
     let spilled_from = spill_threshold(&frames, room)
         .map_err(|bytes| StoreError::TooLarge { bytes: bytes + vacated, max: COMMIT_BYTES_MAX })?;
-    for ((key, (frame, _)), before) in frames.into_iter().zip(before) {
+    for (Framed { key, frame, .. }, before) in frames.into_iter().zip(before) {
         let row = match frame {
             Some(frame) if frame.len() >= spilled_from => Some(plan.put_in_file(&key, frame)),
             Some(frame) if frame.len() > PART_BYTES_MAX => Some(plan.put_in_parts(&key, &frame)),
             whole_or_none => whole_or_none,
         };
-        plan.rows.insert(key, Change { row, before: Before::Known(before) });
+        plan.rows.push((key, Change { row, before }));
     }
     Ok(plan)
 }
 
-fn frames(writes: &[Write]) -> Frames {
-    let mut frames = Frames::new();
-    for write in writes {
+/// The frames of a commit, in the order of their keys, each key once.
+fn frames(writes: &[Write]) -> Vec<Framed> {
+    let framed = |write: &Write| {
         let bytes = write.key().encode();
         let (frame, new) = match write {
             Write::Delete(_) => (None, false),
-            Write::Put(key, put) => (Some(record::encode(key, put)), false),
-            // What another write of the same commit speaks of may well be there.
-            Write::New(key, put) => (Some(record::encode(key, put)), !frames.contains_key(&bytes)),
+            Write::Put(key, put) => (Some(record::encode_at(key, &bytes, put)), false),
+            Write::New(key, put) => (Some(record::encode_at(key, &bytes, put)), true),
         };
-        frames.insert(bytes, (frame, new));
-    }
+        Framed { key: bytes, frame, new }
+    };
+    let mut frames: Vec<Framed> = writes.iter().map(framed).collect();
+    frames.sort_by(|one, other| one.key.cmp(&other.key));
+    frames.dedup_by(|later, kept| {
+        let same = later.key == kept.key;
+        if same {
+            std::mem::swap(later, kept);
+            // What another write of the same commit speaks of may well be there.
+            kept.new = false;
+        }
+        same
+    });
     frames
 }
 
@@ -144,9 +159,10 @@ fn nothing_there<R: Rows>(rows: &R, key: &[u8]) -> Result<Option<R::Row>, StoreE
 
 /// The size from which on frames must go to files so that the rest fits into `room`; the size of
 /// what cannot be made to fit otherwise.
-fn spill_threshold(frames: &Frames, room: usize) -> Result<usize, usize> {
-    let sizes =
-        frames.iter().map(|(key, (frame, _))| (key.len(), frame.as_ref().map_or(0, Vec::len)));
+fn spill_threshold(frames: &[Framed], room: usize) -> Result<usize, usize> {
+    let sizes = frames
+        .iter()
+        .map(|Framed { key, frame, .. }| (key.len(), frame.as_ref().map_or(0, Vec::len)));
     let mut total: usize = sizes.map(|(key, frame)| row_bytes(key, frame)).sum();
     let mut threshold = usize::MAX;
     if total <= room {
@@ -154,7 +170,7 @@ fn spill_threshold(frames: &Frames, room: usize) -> Result<usize, usize> {
     }
     let mut by_size: Vec<(usize, usize)> = frames
         .iter()
-        .filter_map(|(key, (frame, _))| Some((frame.as_ref()?.len(), key.len())))
+        .filter_map(|Framed { key, frame, .. }| Some((frame.as_ref()?.len(), key.len())))
         .filter(|(frame_bytes, _)| *frame_bytes > SPILL_BYTES_MIN)
         .collect();
     by_size.sort_unstable();
@@ -185,10 +201,10 @@ impl<R: AsRef<[u8]>> Plan<R> {
         let row = rows.row(key)?;
         match row.as_ref().and_then(|row| Shape::of(row.as_ref())) {
             Some(Shape::Parts { count, .. }) => {
-                (0..count).for_each(|part| self.beside(part_key(key, part), None));
+                self.beside.extend((0..count).map(|part| (part_key(key, part), None)));
             }
             Some(Shape::File { digest, .. }) => {
-                self.beside(named_key(&digest, key), None);
+                self.beside.insert(named_key(&digest, key), None);
                 self.loosened.push(digest);
             }
             Some(Shape::Whole) | None => {}
@@ -196,17 +212,12 @@ impl<R: AsRef<[u8]>> Plan<R> {
         Ok(row)
     }
 
-    /// Plans a row beside the key's own.
-    fn beside(&mut self, key: Vec<u8>, row: Option<Vec<u8>>) {
-        self.rows.insert(key, Change { row, before: Before::Unread });
-    }
-
     /// Plans the parts of a frame; the key's own row is returned.
     fn put_in_parts(&mut self, key: &[u8], frame: &[u8]) -> Vec<u8> {
         let mut row = vec![IN_PARTS];
         row.extend_from_slice(&len_bytes(frame));
         for (part, chunk) in (0..).zip(frame.chunks(PART_BYTES_MAX)) {
-            self.beside(part_key(key, part), Some(chunk.to_vec()));
+            self.beside.insert(part_key(key, part), Some(chunk.to_vec()));
         }
         row
     }
@@ -217,7 +228,7 @@ impl<R: AsRef<[u8]>> Plan<R> {
         let mut row = vec![IN_FILE];
         row.extend_from_slice(&len_bytes(&frame));
         row.extend_from_slice(&digest.0);
-        self.beside(named_key(&digest, key), Some(Vec::new()));
+        self.beside.insert(named_key(&digest, key), Some(Vec::new()));
         self.files.insert(digest, frame);
         row
     }

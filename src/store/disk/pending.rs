@@ -7,13 +7,14 @@
 //! commit, so what a crash takes away it takes whole.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::ops::Bound;
 
 use sled::IVec;
 
 use super::Tree;
 use crate::model::Digest;
-use crate::store::pack::{Before, Change, ROW_OVERHEAD_BYTES, Rows, Visitor};
+use crate::store::pack::{Change, Plan, ROW_OVERHEAD_BYTES, Rows, Visitor};
 use crate::store::{Order, StoreError};
 
 /// The rows of commits that wait.
@@ -31,7 +32,16 @@ pub(super) struct Waiting {
     /// The row, or none any more.
     pub(super) row: Option<IVec>,
     /// What the tree holds in its place.
-    pub(super) before: Before<IVec>,
+    pub(super) before: Before,
+}
+
+/// What the tree holds.
+#[derive(Debug)]
+pub(super) enum Before {
+    /// This, or nothing.
+    Known(Option<IVec>),
+    /// Nobody has looked.
+    Unread,
 }
 
 impl Pending {
@@ -56,26 +66,39 @@ impl Pending {
     }
 
     /// Takes a commit in.
-    pub(super) fn add(&mut self, rows: BTreeMap<Vec<u8>, Change<IVec>>) {
+    pub(super) fn add(
+        &mut self,
+        rows: Vec<(Vec<u8>, Change<IVec>)>,
+        beside: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    ) {
         self.commits += 1;
         for (key, Change { row, before }) in rows {
-            self.bytes += row_bytes(&key, row.as_deref());
-            let row = row.map(IVec::from);
-            match self.rows.get_mut(&key) {
-                // What the tree holds is known since the first of them.
-                Some(waiting) => {
-                    self.bytes -= row_bytes(&key, waiting.row.as_deref());
-                    waiting.row = row;
-                }
-                None => drop(self.rows.insert(key, Waiting { row, before })),
+            self.put(key, row, Before::Known(before));
+        }
+        for (key, row) in beside {
+            self.put(key, row, Before::Unread);
+        }
+    }
+
+    fn put(&mut self, key: Vec<u8>, row: Option<Vec<u8>>, before: Before) {
+        self.bytes += row_bytes(&key, row.as_deref());
+        let row = row.map(IVec::from);
+        match self.rows.entry(key) {
+            Entry::Vacant(place) => drop(place.insert(Waiting { row, before })),
+            // What the tree holds is known since the first of them.
+            Entry::Occupied(mut place) => {
+                self.bytes -= row_bytes(place.key(), place.get().row.as_deref());
+                place.get_mut().row = row;
             }
         }
     }
 }
 
-/// What the rows of a commit take in a batch.
-pub(super) fn bytes_of<R>(rows: &BTreeMap<Vec<u8>, Change<R>>) -> usize {
-    rows.iter().map(|(key, change)| row_bytes(key, change.row.as_deref())).sum()
+/// What a commit takes in a batch.
+pub(super) fn bytes_of<R>(plan: &Plan<R>) -> usize {
+    let rows = plan.rows.iter().map(|(key, change)| row_bytes(key, change.row.as_deref()));
+    let beside = plan.beside.iter().map(|(key, row)| row_bytes(key, row.as_deref()));
+    rows.chain(beside).sum()
 }
 
 fn row_bytes(key: &[u8], row: Option<&[u8]>) -> usize {

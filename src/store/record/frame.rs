@@ -17,6 +17,11 @@ const HEADER_BYTES: usize = 5;
 /// # Panics
 /// When the record is not of the kind its key says: a mistake of the caller.
 pub fn encode(key: &Key, record: &Record) -> Vec<u8> {
+    encode_at(key, &key.encode(), record)
+}
+
+/// The frame of `record` under `key`, whose bytes are known already.
+pub(in crate::store) fn encode_at(key: &Key, bytes: &[u8], record: &Record) -> Vec<u8> {
     assert!(record.fits(key), "a record of another kind under {key}");
     let newest = v3::archive(record).map(|archive| (3, archive));
     let written = newest
@@ -25,7 +30,7 @@ pub fn encode(key: &Key, record: &Record) -> Vec<u8> {
     let (version, archive) = written.expect("every kind of record has a version that writes it");
     let mut frame = Vec::with_capacity(HEADER_BYTES + archive.len());
     frame.push(version);
-    frame.extend_from_slice(&checksum(version, key, &archive).to_le_bytes());
+    frame.extend_from_slice(&checksum(version, bytes, &archive).to_le_bytes());
     frame.extend_from_slice(&archive);
     frame
 }
@@ -40,7 +45,7 @@ pub fn decode(key: &Key, frame: &[u8]) -> Result<Record, StoreError> {
         return Err(corrupt(format!("{} bytes are too few for a record", frame.len())));
     };
     let [version, sum @ ..] = *header;
-    if checksum(version, key, archive) != u32::from_le_bytes(sum) {
+    if checksum(version, &key.encode(), archive) != u32::from_le_bytes(sum) {
         return Err(corrupt("its checksum does not match its bytes and its key".to_owned()));
     }
     if version > VERSION {
@@ -57,10 +62,10 @@ pub fn decode(key: &Key, frame: &[u8]) -> Result<Record, StoreError> {
     }
 }
 
-fn checksum(version: u8, key: &Key, archive: &[u8]) -> u32 {
+fn checksum(version: u8, key: &[u8], archive: &[u8]) -> u32 {
     let mut hasher = crc32fast::Hasher::new();
     hasher.update(&[version]);
-    hasher.update(&key.encode());
+    hasher.update(key);
     hasher.update(archive);
     hasher.finalize()
 }
@@ -89,7 +94,7 @@ mod tests {
             prop_assert!(decode(&key, &bytes).is_err());
             // With a good checksum in front, the layout check stands alone.
             let mut sealed = vec![version];
-            sealed.extend_from_slice(&checksum(version, &key, &bytes).to_le_bytes());
+            sealed.extend_from_slice(&checksum(version, &key.encode(), &bytes).to_le_bytes());
             sealed.extend_from_slice(&bytes);
             match decode(&key, &sealed) {
                 Ok(record) => prop_assert!(record.fits(&key)),
@@ -131,7 +136,7 @@ mod tests {
     #[test]
     fn a_newer_version_says_so() {
         let mut frame = vec![VERSION + 1, 0, 0, 0, 0, 9, 9];
-        let sum = checksum(VERSION + 1, &Key::Meta, &[9, 9]);
+        let sum = checksum(VERSION + 1, &Key::Meta.encode(), &[9, 9]);
         frame[1..5].copy_from_slice(&sum.to_le_bytes());
         assert_eq!(decode(&Key::Meta, &frame), Err(StoreError::TooNew { found: 4, known: 3 }));
     }

@@ -11,6 +11,7 @@ mod mirror;
 #[cfg(test)]
 pub(super) mod golden;
 
+pub(super) use frame::encode_at;
 pub use frame::{decode, encode};
 
 use std::collections::BTreeMap;
