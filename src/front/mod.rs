@@ -46,7 +46,7 @@ mod server_tests;
 
 pub use body::{Bodies, RequestBody};
 pub use drain::{Drain, Pass};
-pub use gate::{Api, Gate, Inbound};
+pub use gate::{Api, Gate, Inbound, platform_alone};
 pub use handlers::Handlers;
 pub use limiter::{Allowance, KeyUses, Limiter};
 pub use listen::{Delivery, listening};
