@@ -10,6 +10,7 @@ mod definitions;
 mod doors;
 mod house;
 mod listen;
+mod selftest;
 
 use std::io::{IsTerminal, Write};
 use std::net::SocketAddr;
@@ -29,6 +30,7 @@ pub use self::backup::{restore_backup, verify_backup};
 use self::doors::{SideDoors, gate, handlers, meta_door, oauth_door, ready, words};
 use self::house::{Ground, House};
 pub use self::listen::listen_for_webhooks;
+pub use self::selftest::selftest;
 use crate::cli::{Folders, Local, Opening, ServeOptions};
 use crate::config::{Config, ConfigError, LogFormat};
 use crate::control;
