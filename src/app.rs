@@ -10,6 +10,7 @@ mod definitions;
 mod doors;
 mod house;
 mod listen;
+mod selftest;
 
 use std::io::{IsTerminal, Write};
 use std::net::SocketAddr;
@@ -29,6 +30,7 @@ pub use self::backup::{restore_backup, verify_backup};
 use self::doors::{SideDoors, gate, handlers, meta_door, oauth_door, ready, words};
 use self::house::{Ground, House};
 pub use self::listen::listen_for_webhooks;
+pub use self::selftest::selftest;
 use crate::cli::{Folders, Local, Opening, ServeOptions};
 use crate::config::{Config, ConfigError, LogFormat};
 use crate::control;
@@ -154,7 +156,7 @@ async fn run(
     let own_base = own_base(address);
     let links = Links { base: public_base(config, address) };
     let words = Arc::new(words(config, &clocks, &links));
-    let sandbox_token = Secret::new(random_hex(&clocks.dice));
+    let (platform, sandbox_token) = platform(config, &own_base, &clocks.dice);
     let sandbox = open_sandbox(config, &clocks.now, &sandbox_token, &own_base)?;
     let house = house::build(Ground {
         config,
@@ -166,7 +168,7 @@ async fn run(
         slots_max: config.engine.slots_max,
     })?;
     let _ = running.set(house.engine.clone());
-    let _ = house.own_base.set(own_base.clone());
+    let _ = house.own_base.set(platform);
     let fresh_key = house::first_start(&house, config).await?;
     let drain: Arc<Drain> = Arc::default();
     let disk = Arc::clone(&store);
@@ -306,13 +308,21 @@ async fn open_offline(options: &ServeOptions) -> Result<Local, AppError> {
     Ok(Local { control: house.control })
 }
 
+/// Where the sandbox's platform's side is, and what opens it.
+fn platform(config: &Config, own_base: &str, dice: &Dice) -> (String, Secret) {
+    match &config.sandbox.elsewhere {
+        Some(there) => (there.url.clone(), there.token.clone()),
+        None => (own_base.to_owned(), Secret::new(random_hex(dice))),
+    }
+}
+
 fn open_sandbox(
     config: &Config,
     now: &Now,
     token: &Secret,
     own_base: &str,
 ) -> Result<Option<Arc<SandboxDoor>>, AppError> {
-    if !config.sandbox.enabled {
+    if !config.sandbox.enabled || config.sandbox.elsewhere.is_some() {
         return Ok(None);
     }
     let landings = Landings::open(&config.data_dir.join("sandbox"), Arc::clone(now))?;

@@ -120,6 +120,17 @@ pub struct Sandbox {
     pub enabled: bool,
     /// Whether a post may ask it to abort this process.
     pub allow_crash: bool,
+    /// The process that is its platform's side, if that is not this one.
+    pub elsewhere: Option<Elsewhere>,
+}
+
+/// Another process that is the sandbox's platform's side.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Elsewhere {
+    /// Its base, on loopback, without a trailing slash.
+    pub url: String,
+    /// What opens it.
+    pub token: Secret,
 }
 
 /// Bluesky.
@@ -296,6 +307,7 @@ impl Config {
             sandbox: Sandbox {
                 enabled: from.switch("sandbox.enabled", true)?,
                 allow_crash: from.switch("sandbox.allow_crash", false)?,
+                elsewhere: elsewhere(from)?,
             },
             bluesky: Bluesky {
                 plc_url: from.text(
@@ -389,6 +401,23 @@ impl Server {
             drain_timeout: millis(from, "server.drain_timeout_ms", 30_000, 0)?,
         })
     }
+}
+
+/// Where the sandbox's platform's side is, if it is another process.
+fn elsewhere(from: &mut Reader) -> Result<Option<Elsewhere>, ConfigError> {
+    let expected = "a URL on loopback such as \"http://127.0.0.1:4000\", or nothing";
+    let url = from.text("sandbox.url", String::new(), expected, loopback_url)?;
+    let token = from.secret("sandbox.token")?;
+    Ok((!url.is_empty()).then_some(Elsewhere { url, token }))
+}
+
+fn loopback_url(text: &str) -> Option<String> {
+    let on_loopback = || {
+        let url = url::Url::parse(text).ok().filter(|url| url.scheme() == "http")?;
+        let host = url.host_str()?.trim_start_matches('[').trim_end_matches(']').to_owned();
+        host.parse::<std::net::IpAddr>().ok().filter(std::net::IpAddr::is_loopback)
+    };
+    (text.is_empty() || on_loopback().is_some()).then(|| text.trim_end_matches('/').to_owned())
 }
 
 /// Origins with commas between them; empty means none.

@@ -15,6 +15,7 @@
 //! | 3, doers | [`backup`] [`upkeep`] | keep what must survive, forget the rest |
 //! | 4, use cases | [`admission`] [`control`] | what may come in; what an operator may ask |
 //! | 5, doors | [`front`] [`cli`] | let people in |
+//! | 5, proof | [`selftest`] | torture a second server, and count what lands |
 //! | 6, wiring | [`config`] [`app`] | build the real clock, dice, disk and sockets |
 //!
 //! # What is absent, and must stay so
@@ -89,6 +90,7 @@ pub mod admission;
 pub mod control;
 
 pub mod front;
+pub mod selftest;
 pub mod cli;
 
 pub mod config;

@@ -13,5 +13,6 @@ fn main() -> ExitCode {
         offline: app::offline,
         verify_backup: app::verify_backup,
         restore_backup: app::restore_backup,
+        selftest: app::selftest,
     })
 }

@@ -2,13 +2,16 @@
 //! or none, and never the other's.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use fanfare::engine::{Call, Core, Input, Moment, NewTarget, Options, Release, Report, Submission};
 use fanfare::model::{
     AccountId, Code, Content, ContentIx, Cursor, Errand, Fault, KeyId, Millis, Outcome, Output,
     Platform, ProfileId, Receipt, RequestId, Timestamp, Verdict,
 };
-use fanfare::store::{Key, Memory, Order, Record, Store, load_batch};
+use fanfare::store::{
+    Key, Memory, Order, RawFrame, Record, Scanned, Store, StoreError, Write, load_batch,
+};
 use fanfare::wire::Links;
 use fanfare::workflow;
 
@@ -72,43 +75,49 @@ fn unheard() -> Verdict {
     Verdict::Unknown { fault: Fault::new(Code::PlatformUnavailable, "no answer") }
 }
 
-#[test]
-fn one_landing_is_never_adopted_twice() {
-    let store = Memory::new();
+/// A core over a store, and what submits one post to its readable account.
+fn rig(shared: Arc<dyn Store>, slots: u32) -> (Rig, impl Fn(&str) -> Input) {
     let catalog = Arc::new(workflow::load(&Default::default()).expect("built in").catalog);
     let definition = catalog.current("sandbox-readable").expect("built in").digest;
     let options = Options {
         sync_wait: Millis::from_secs(600),
         max_lateness: Millis::from_secs(86_400),
         claim_window: Millis::from_secs(86_400),
-        slots_max: 8,
-        platform_slots_max: 8,
+        slots_max: slots,
+        platform_slots_max: slots,
         links: Links { base: "http://test".to_owned() },
     };
-    let epoch = store.begin_epoch().expect("an epoch");
+    let epoch = shared.begin_epoch().expect("an epoch");
     let at = Timestamp::from_millis(1_800_000_000_000);
     let moment = Moment { at, uptime: Millis(0), entropy: 7 };
-    let shared: Arc<dyn Store> = Arc::new(store.clone());
     let core = Core::open(shared, catalog, options, epoch, moment).expect("it opens");
-    let mut rig = Rig { core, now_ms: 0, calls: Vec::new() };
-    let submission = || Submission {
-        request_id: RequestId::from_caller("r").expect("well formed"),
-        key: KeyId::from_raw(1),
-        test: false,
-        claim: None,
-        scheduled_at: None,
-        contents: vec![Content { text: "same".to_owned(), ..Content::default() }],
-        targets: vec![NewTarget {
-            account: AccountId::from_raw(1),
-            profile: ProfileId::from_raw(1),
-            platform: Platform::Sandbox,
-            definition,
-            content: ContentIx(0),
-            warnings: Vec::new(),
-        }],
+    let submit = move |text: &str| {
+        let submission = Submission {
+            request_id: RequestId::from_caller("r").expect("well formed"),
+            key: KeyId::from_raw(1),
+            test: false,
+            claim: None,
+            scheduled_at: None,
+            contents: vec![Content { text: text.to_owned(), ..Content::default() }],
+            targets: vec![NewTarget {
+                account: AccountId::from_raw(1),
+                profile: ProfileId::from_raw(1),
+                platform: Platform::Sandbox,
+                definition,
+                content: ContentIx(0),
+                warnings: Vec::new(),
+            }],
+        };
+        Input::Submit(Box::new(submission), tokio::sync::oneshot::channel().0)
     };
-    let submit = || Input::Submit(Box::new(submission()), tokio::sync::oneshot::channel().0);
-    rig.turn(vec![submit(), submit()]);
+    (Rig { core, now_ms: 0, calls: Vec::new() }, submit)
+}
+
+#[test]
+fn one_landing_is_never_adopted_twice() {
+    let store = Memory::new();
+    let (mut rig, submit) = rig(Arc::new(store.clone()), 8);
+    rig.turn(vec![submit("same"), submit("same")]);
     let sent = rig.begun(2);
     rig.turn(sent.iter().map(|call| answer(call, unheard())).collect());
     // One of the two landed. Both are read back in the same breath and find it.
@@ -140,4 +149,86 @@ fn one_landing_is_never_adopted_twice() {
         .collect();
     uris.sort();
     assert_eq!(uris, ["x://1", "x://2"]);
+}
+
+/// A store that counts how often it is read.
+struct Counting {
+    store: Memory,
+    reads: Arc<AtomicUsize>,
+}
+
+impl Store for Counting {
+    fn get(&self, key: &Key) -> Result<Option<Record>, StoreError> {
+        self.reads.fetch_add(1, Ordering::Relaxed);
+        self.store.get(key)
+    }
+
+    fn scan_checked(
+        &self,
+        from: &[u8],
+        to: &[u8],
+        order: Order,
+        limit: usize,
+    ) -> Result<Vec<Scanned>, StoreError> {
+        self.reads.fetch_add(1, Ordering::Relaxed);
+        self.store.scan_checked(from, to, order, limit)
+    }
+
+    fn commit(&self, epoch: u64, writes: &[Write]) -> Result<(), StoreError> {
+        self.store.commit(epoch, writes)
+    }
+
+    fn flush(&self) -> Result<(), StoreError> {
+        self.store.flush()
+    }
+
+    fn begin_epoch(&self) -> Result<u64, StoreError> {
+        self.store.begin_epoch()
+    }
+
+    fn begin_still(&self) -> Result<(), StoreError> {
+        self.store.begin_still()
+    }
+
+    fn still_page(&self, rows: usize) -> Result<Vec<RawFrame>, StoreError> {
+        self.store.still_page(rows)
+    }
+
+    fn end_still(&self) {
+        self.store.end_still();
+    }
+}
+
+/// Read-backs come by the hundred after an outage. Each leaves out what all the others own, and a
+/// turn must not take longer than an attempt may: else each would have run out when it is heard.
+#[test]
+fn many_read_backs_at_once_look_once_at_what_settled() {
+    const POSTS: usize = 60;
+    let reads = Arc::new(AtomicUsize::new(0));
+    let store = Counting { store: Memory::new(), reads: Arc::clone(&reads) };
+    let (mut rig, submit) = rig(Arc::new(store), 64);
+    let name = |n: usize| format!("x://{n}");
+    rig.turn((0..POSTS).map(|n| submit(&format!("settled {n}"))).collect());
+    let sent = rig.begun(POSTS);
+    rig.turn(sent.iter().enumerate().map(|(n, call)| answer(call, found(&name(n)))).collect());
+    rig.turn((0..POSTS).map(|n| submit(&format!("doubtful {n}"))).collect());
+    let sent = rig.begun(POSTS);
+    rig.turn(sent.iter().map(|call| answer(call, unheard())).collect());
+    let before = reads.load(Ordering::Relaxed);
+    let probes = rig.begun(POSTS);
+    for probe in &probes {
+        assert_eq!(errand(probe), Errand::Probe);
+        assert_eq!(probe.owned.len(), POSTS, "all that settled");
+    }
+    rig.turn(
+        probes.iter().enumerate().map(|(n, it)| answer(it, found(&name(POSTS + n)))).collect(),
+    );
+    let spent = reads.load(Ordering::Relaxed) - before;
+    // One look at what settled, and a few reads for each read-back itself: not one for every pair.
+    assert!(spent < 10 * POSTS, "{spent} reads for {POSTS} read-backs");
+    // What settled since is left out as well.
+    rig.turn(vec![submit("later")]);
+    let sent = rig.begun(1);
+    rig.turn(vec![answer(&sent[0], unheard())]);
+    assert_eq!(rig.begun(1)[0].owned.len(), 2 * POSTS);
 }

@@ -44,9 +44,9 @@ pub struct AccountsOptions {
     pub now: Now,
     /// Chance.
     pub dice: Dice,
-    /// Where our own sandbox is, once it listens.
+    /// Where the sandbox's platform's side is, once it listens.
     pub own_base: Arc<OnceLock<String>>,
-    /// What opens our own sandbox.
+    /// What opens it.
     pub sandbox_token: Secret,
 }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::model::{Millis, Timestamp};
+use crate::selftest::checked_span;
 use crate::workflow::parse_span;
 
 const EXAMPLES: &str = "\
@@ -17,6 +18,7 @@ Examples:
   fanfare batch rule post_01… published    say that it is live
   fanfare journal verify                   read and replay everything
   fanfare backup create                    make a backup, while the server runs
+  fanfare selftest --torture 60s           kill a server of its own, and count what lands
 
 While a server runs on the data folder, commands go to it through control.sock in that folder;
 otherwise they open the store themselves.
@@ -26,7 +28,7 @@ Exit codes:
   1   refused, or not started: the message names the rule and the remedy
   2   the command line is not well formed
   3   there is no such batch, post, key or account
-  4   verify or check found something that does not hold
+  4   verify, check or selftest found something that does not hold
   69  the store cannot be opened, or the server cannot be asked
   70  the disk or the store failed; the server stops rather than run ahead of it
   78  a setting or a workflow definition is wrong";
@@ -39,6 +41,14 @@ is held, and `fanfare batch list --held` shows it. Never run two servers of one 
 Example:
   fanfare backup restore fanfare-2026-12-01T02-30-00.000Z.backup --to data \\
     --lost-at 2026-12-01T18:00:00Z";
+
+const TORTURING: &str = "\
+The server that is tortured is a second one, with a folder, a port and sandbox accounts of its own:
+yours may go on running, and nothing of yours is opened. What lands is counted by this process,
+which nobody kills. The folder is removed unless something was found; then it is kept and named.
+
+Example:
+  fanfare selftest --torture 60s";
 
 /// The program's command line.
 #[derive(Debug, Parser)]
@@ -116,6 +126,28 @@ pub(super) enum Command {
     /// Look at workflow definitions
     #[command(subcommand)]
     Workflow(Workflow),
+    /// Prove on this machine and its disk that nothing is lost and nothing doubled
+    #[command(after_help = TORTURING)]
+    Selftest(Selftest),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Selftest {
+    /// How long to kill and stop a server while 16 clients publish, such as 60s; from 5s to 1h
+    #[arg(long, value_name = "SPAN", value_parser = torture_span)]
+    pub torture: Millis,
+    /// Where a folder for it is made; without it in the data folder, and so on the same disk
+    #[arg(long = "in", value_name = "FOLDER")]
+    pub folder: Option<PathBuf>,
+    /// The seed of an earlier run: the same requests and blows again
+    #[arg(long)]
+    pub seed: Option<u64>,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+fn torture_span(text: &str) -> Result<Millis, String> {
+    checked_span(parse_span(text)?).map_err(|problem| problem.to_string())
 }
 
 #[derive(Debug, Subcommand)]

@@ -9,6 +9,7 @@
 mod args;
 mod backup;
 mod run;
+mod selftest;
 mod show;
 
 use std::future::Future;
@@ -25,7 +26,8 @@ pub use self::backup::{RestoreOptions, RestoredHere};
 use self::run::Errand;
 use crate::backup::{BackupError, Verified};
 use crate::control::Control;
-use crate::model::Secret;
+use crate::model::{Millis, Secret};
+use crate::selftest::{Report, SelftestError};
 
 /// What `serve` was told; every other command takes the same to find the data.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -45,6 +47,17 @@ pub struct ListenOptions {
     pub secret: Option<Secret>,
     /// The status that every delivery is answered with.
     pub answer: u16,
+}
+
+/// What `selftest` was told.
+#[derive(Debug, Clone)]
+pub struct SelftestOptions {
+    /// Where a folder for it is made; without it in the data folder.
+    pub folder: Option<PathBuf>,
+    /// How long to torture.
+    pub span: Millis,
+    /// The seed of an earlier run.
+    pub seed: Option<u64>,
 }
 
 /// The folders a command needs to know.
@@ -82,6 +95,8 @@ pub struct Doors {
     pub verify_backup: fn(&Path) -> Result<Verified, BackupError>,
     /// Makes a data folder of a backup.
     pub restore_backup: fn(&RestoreOptions) -> Result<RestoredHere, BackupError>,
+    /// Tortures a server in a folder below this one.
+    pub selftest: fn(&Path, &SelftestOptions) -> Result<Report, SelftestError>,
 }
 
 /// A setting is wrong.
@@ -103,6 +118,10 @@ pub fn main(doors: Doors) -> ExitCode {
         }
         Errand::File(work, common) => match (doors.folders)(&options(common.serve.clone())) {
             Ok(_) => backup::run(*work, &common, &doors),
+            Err(problem) => wrong_settings(&problem),
+        },
+        Errand::Selftest(wanted, common) => match (doors.folders)(&options(common.serve.clone())) {
+            Ok(folders) => selftest::run(&wanted, &folders.data, common.json, doors.selftest),
             Err(problem) => wrong_settings(&problem),
         },
         Errand::Check(files, common) => match (doors.folders)(&options(common.serve)) {

@@ -13,7 +13,7 @@ use super::args::{
 };
 use super::backup::{self, FileWork};
 use super::show::{refusal, show};
-use super::{ListenOptions, Local, Offline, ServeOptions};
+use super::{ListenOptions, Local, Offline, SelftestOptions, ServeOptions};
 use crate::control::{Answer, Control, Request, SocketError, ask, follow};
 use crate::model::Secret;
 use crate::platforms::{Registry, registry};
@@ -39,6 +39,8 @@ pub(super) enum Errand {
     Check(Vec<std::path::PathBuf>, Box<Common>),
     /// Look into the file of a backup.
     File(Box<FileWork>, Box<Common>),
+    /// Torture a server.
+    Selftest(SelftestOptions, Box<Common>),
     /// Run the server.
     Serve(Box<ServeArgs>),
     /// Hear webhooks.
@@ -90,6 +92,10 @@ pub(super) fn errand(command: Command) -> Errand {
         Command::Workflow(Workflow::List { common }) => plain(Request::WorkflowList, common),
         Command::Workflow(Workflow::Check { files, common }) => {
             Errand::Check(files, Box::new(common))
+        }
+        Command::Selftest(wanted) => {
+            let (folder, span, seed) = (wanted.folder, wanted.torture, wanted.seed);
+            Errand::Selftest(SelftestOptions { folder, span, seed }, Box::new(wanted.common))
         }
         Command::Serve(serve) => Errand::Serve(Box::new(serve)),
     }

@@ -79,6 +79,9 @@ fn a_wrong_value_names_key_value_and_expectation() {
     fails("[engine]\nslots_max = -1", &[], &[], &["engine.slots_max = -1"]);
     fails("[log]\nformat = \"xml\"", &[], &[], &["log.format = \"xml\"", "text or json"]);
     fails("[server]\npublic_url = \"ftp://x\"", &[], &[], &["server.public_url", "http"]);
+    let parts = ["sandbox.url = \"http://10.0.0.1:1\" in FILE", "on loopback"];
+    fails("[sandbox]\nurl = \"http://10.0.0.1:1\"", &[], &[], &parts);
+    fails("[sandbox]\nurl = \"https://127.0.0.1:1\"", &[], &[], &["sandbox.url"]);
     fails("server = 1", &[], &[], &["unknown key server in FILE"]);
     fails("[server", &[], &[], &["read settings: FILE"]);
 }
@@ -88,4 +91,14 @@ fn only_a_named_file_must_exist() {
     let missing = Path::new("/nonexistent/config.toml");
     let error = Config::load(Some(missing), std::iter::empty(), &[]).expect_err("named");
     assert!(error.to_string().contains("/nonexistent/config.toml"), "{error}");
+}
+
+#[test]
+fn the_sandbox_may_be_another_process_on_loopback() {
+    assert_eq!(load("", &[], &[]).expect("settings").sandbox.elsewhere, None);
+    let file = "[sandbox]\nurl = \"http://[::1]:4000/\"\ntoken = \"5317\"";
+    let elsewhere = load(file, &[], &[]).expect("settings").sandbox.elsewhere.expect("it is set");
+    assert_eq!(elsewhere.url, "http://[::1]:4000");
+    assert_eq!(elsewhere.token.expose(), "5317");
+    assert!(!format!("{elsewhere:?}").contains("5317"));
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::core::{Core, Release};
 use super::interface::{Call, NewNotice, Submitted};
 use super::lanes::Waiter;
+use super::owned;
 use crate::machine::{self, Effects, Refusal, Tidings};
 use crate::model::{
     Batch, BatchId, Content, Cursor, Errand, Event, JournalEntry, MediaId, MediaSource, RequestId,
@@ -20,8 +21,6 @@ use crate::wire;
 
 /// A batch that is not woken within this many milliseconds need not stay in memory.
 const HOT_MS: u64 = 2_000;
-/// Batches looked at for posts of ours that a read-back must not adopt.
-const OWNED_BATCHES_MAX: usize = 2_000;
 /// How far before a doubtful sending a post of ours may have landed and still match it.
 const OWNED_BEFORE: crate::model::Millis = crate::model::Millis::from_secs(180);
 
@@ -145,6 +144,8 @@ impl Core {
     /// What follows in memory once a plan is committed.
     fn follow(&mut self, plan: Plan) -> Result<(), StoreError> {
         self.remember(plan.old.as_deref(), &plan.batch)?;
+        let settled = plan.effects.iter().any(|effect| effect.settled);
+        self.owned.follow(&plan.batch, settled, self.moment.at);
         self.follow_effects(&plan.batch, &plan.effects)
     }
 
@@ -328,34 +329,48 @@ impl Core {
 
     /// For a read-back: the addresses of other posts of ours on the same account that may have
     /// landed in the same span of time.
-    pub(super) fn owned(&self, batch: &Batch, ix: TargetIx) -> Result<Vec<String>, StoreError> {
+    pub(super) fn owned(&mut self, batch: &Batch, ix: TargetIx) -> Result<Vec<String>, StoreError> {
         let Some(target) = batch.target(ix) else { return Ok(Vec::new()) };
         let probing =
             matches!(target.cursor, Cursor::Running(attempt) if attempt.errand == Errand::Probe);
         let Some(since) = target.doubt_since.filter(|_| probing) else { return Ok(Vec::new()) };
-        let from = Key::Settled(since.minus(OWNED_BEFORE), BatchId::from_raw(0));
-        let settled =
-            self.store.scan(&from, &Key::LAST_SETTLED, Order::Descending, OWNED_BATCHES_MAX)?;
-        let mut owned = Vec::new();
+        let from = since.minus(OWNED_BEFORE);
+        self.recall_settled(from)?;
+        let (account, own) = (target.account, (batch.id, ix));
+        let mut owned: Vec<String> = self.owned.on(account, from, own).map(str::to_owned).collect();
         let mut gather = |other: &Batch| {
             for (place, post) in other.places() {
-                let own = other.id == batch.id && place == ix;
-                if post.account == target.account && !own {
+                if post.account == account && (other.id, place) != own {
                     owned.extend(post.receipt.iter().filter_map(|receipt| receipt.uri.clone()));
                     owned.extend(post.comment.iter().filter_map(|receipt| receipt.uri.clone()));
                 }
             }
         };
-        for (key, _) in &settled {
-            if let Key::Settled(_, id) = key
-                && let Some(other) = self.load(*id)?
-            {
-                gather(&other);
-            }
-        }
         self.hot.values().for_each(|other| gather(other));
         gather(batch);
         Ok(owned)
+    }
+
+    /// Sees to it that whatever settled from this instant on is in memory.
+    fn recall_settled(&mut self, from: Timestamp) -> Result<(), StoreError> {
+        if self.owned.reaches(from) {
+            return Ok(());
+        }
+        // A little further: the next one asks about a moment before or after.
+        let from = from.minus(OWNED_BEFORE);
+        let first = Key::Settled(from, BatchId::from_raw(0));
+        let settled =
+            self.store.scan(&first, &Key::LAST_SETTLED, Order::Descending, owned::BATCHES_MAX)?;
+        for (key, _) in &settled {
+            if let Key::Settled(at, id) = key
+                && !self.owned.knows(*at, *id)
+                && let Some(batch) = self.load(*id)?
+            {
+                self.owned.put(*at, &batch);
+            }
+        }
+        self.owned.reach_to(from);
+        Ok(())
     }
 }
 

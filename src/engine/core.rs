@@ -12,6 +12,7 @@ use super::alarms::Alarms;
 use super::handle::{Input, Ticket};
 use super::interface::{Call, EngineError, Health, NewNotice, Submitted};
 use super::lanes::Lanes;
+use super::owned::Owned;
 use crate::model::{
     AccountId, Batch, BatchId, Millis, Notice, NoticeId, Stamp, TargetIx, Timestamp, UlidFactory,
 };
@@ -98,6 +99,7 @@ pub struct Core {
     pub(super) alarms: Alarms,
     horizon: Timestamp,
     pub(super) lanes: Lanes,
+    pub(super) owned: Owned,
     pub(super) deadlines: BTreeMap<(BatchId, TargetIx), Millis>,
     pub(super) waiters: BTreeMap<BatchId, Vec<Waiting>>,
     pub(super) drains: Vec<Ticket<()>>,
@@ -152,6 +154,7 @@ impl Core {
             alarms: Alarms::default(),
             horizon: moment.at.plus(HORIZON),
             lanes,
+            owned: Owned::default(),
             deadlines: BTreeMap::new(),
             waiters: BTreeMap::new(),
             drains: Vec::new(),

@@ -296,7 +296,7 @@ impl Core {
     /// A read-back that found a post which another of ours came to own meanwhile has found nothing
     /// yet: it is read again, with that one left out. Two posts never share a landing.
     fn adopts_alone(
-        &self,
+        &mut self,
         id: BatchId,
         ix: TargetIx,
         verdict: Verdict,

@@ -20,6 +20,7 @@ mod timers;
 mod restore;
 mod lanes;
 mod alarms;
+mod owned;
 
 pub use self::core::{Core, Moment, Options, Release};
 pub use handle::{Handle, Input, Mailbox, Ticket, mailbox};

@@ -199,6 +199,30 @@ impl Gate {
     }
 }
 
+/// The platform's side of the sandbox, and nothing else: for a process that has no server of ours.
+pub fn platform_alone(sandbox: Arc<SandboxDoor>, words: Arc<Words>) -> Service {
+    Arc::new(move |request| {
+        let sandbox = Arc::clone(&sandbox);
+        let (words, id) = (Arc::clone(&words), words.request_id(request.headers()));
+        // As in a house: who hangs up takes back nothing that the platform has read.
+        let task = tokio::spawn(async move {
+            let path = request.uri().path().to_owned();
+            match route(request.method().as_str(), &path) {
+                it @ (Route::SandboxUpload | Route::SandboxPost | Route::SandboxPosts) => {
+                    inside(&sandbox, it, request.map(BodyExt::boxed)).await
+                }
+                _ => Err(HangUp),
+            }
+        });
+        Box::pin(async move {
+            let mut answer = task.await.unwrap_or(Err(HangUp))?;
+            // What names no request is taken for the HTTP parser's own answer.
+            words.sign(&mut answer, &id);
+            Ok(answer)
+        })
+    })
+}
+
 /// Answers as the platform's side of the sandbox.
 async fn inside(
     sandbox: &SandboxDoor,

@@ -49,7 +49,7 @@ mod server_tests;
 pub use arriving::Arriving;
 pub use body::{Bodies, RequestBody};
 pub use drain::{Drain, Pass};
-pub use gate::{Api, Gate, Inbound};
+pub use gate::{Api, Gate, Inbound, platform_alone};
 pub use handlers::Handlers;
 pub use limiter::{Allowance, KeyUses, Limiter};
 pub use listen::{Delivery, listening};

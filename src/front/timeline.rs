@@ -135,10 +135,10 @@ fn no_landing() -> Fault {
 }
 
 fn disabled() -> Fault {
-    Fault::new(Code::NotFound, "The sandbox is switched off.")
+    Fault::new(Code::NotFound, "The sandbox is switched off, or another process is its platform.")
         .rule("sandbox.enabled")
         .on(Platform::Sandbox)
-        .remedy("Set sandbox.enabled = true and start the server again.")
+        .remedy("Set sandbox.enabled = true, leave sandbox.url empty, and start the server again.")
 }
 
 #[cfg(test)]

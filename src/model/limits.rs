@@ -98,3 +98,10 @@ pub const MEDIA_LIST_LIMIT_DEFAULT: usize = 50;
 pub const MEDIA_LIST_LIMIT_MAX: usize = 100;
 /// Hops of a media address.
 pub const MEDIA_REDIRECTS_MAX: usize = 3;
+/// The shortest torture that proves something.
+pub const SELFTEST_SPAN_MIN: Millis = Millis::from_secs(5);
+/// The longest torture: the disk fills, and what was sent is kept in memory to be checked.
+pub const SELFTEST_SPAN_MAX: Millis = Millis::from_secs(3_600);
+/// Free room in bytes below which no torture begins, and one that goes on ends early (1 GiB): the
+/// disk is the operator's, whose server may be writing to it.
+pub const SELFTEST_FREE_BYTES_MIN: u64 = 1 << 30;

@@ -12,6 +12,10 @@
  *              torn: that one writes half and fails, then as once.
  *              slow: that one fails only after 300 ms, during which others go on; then as sticky.
  * FAULT_CLOCK  what the wall clock shows when the process begins, in seconds since 1970
+ * FAULT_CONTROL  a file outside that is looked at all the while: two numbers of 64 bits, in this
+ *              machine's order. By the first, in milliseconds, the wall clock is ahead. While the
+ *              second is not zero there is no room: the first write is a half one that says so,
+ *              and writes and new names fail from then on.
  *
  * A record: letter, then inode, offset and length of what follows, little-endian, then that.
  *   W write   T truncate (the length is in the offset)   C create file   D make folder
@@ -43,6 +47,8 @@ static size_t root_len;
 static int trace = -1, failure = 0, broken = 0;
 static long fails_at = 0, calls = 0;
 static time_t clock_ahead = 0;
+static const struct { volatile int64_t ahead_ms, full; } *control;
+static int was_full = 0;
 /* The inode that the call at hand is about, where it is about one. */
 static __thread uint64_t subject;
 
@@ -88,6 +94,14 @@ static void refuse(const char *what) {
 __attribute__((constructor)) static void begin(void) {
     const char *text = getenv("FAULT_CLOCK");
     if (text) clock_ahead = atol(text) - time(NULL);
+    if ((text = getenv("FAULT_CONTROL"))) {
+        REAL(open);
+        int fd = real(text, O_RDONLY | O_CLOEXEC);
+        void *at = fd < 0 ? MAP_FAILED : mmap(NULL, sizeof *control, PROT_READ, MAP_SHARED, fd, 0);
+        if (at == MAP_FAILED) refuse(text);
+        close(fd);
+        control = at;
+    }
     text = getenv("FAULT_ROOT");
     if (!text) return;
     root = text;
@@ -139,6 +153,13 @@ enum turn { GO, FAIL, HALF, HALF_FAIL };
 
 /* Counts a call and says whether it fails. The lock is held; a slow failure lets go of it. */
 static enum turn turn(char letter) {
+    if (control && !control->full) was_full = 0;
+    if (control && control->full && strchr("WCD", letter)) {
+        int first = !was_full;
+        was_full = 1;
+        failure = ENOSPC;
+        return first && letter == 'W' ? HALF : FAIL;
+    }
     if (!fails_at || (counted && !strchr(counted, letter))) return GO;
     calls++;
     if (broken) return FAIL;
@@ -435,6 +456,14 @@ int sync_file_range(int fd, off64_t at, off64_t len, unsigned flags) {
 int clock_gettime(clockid_t which, struct timespec *now) {
     REAL(clock_gettime);
     int done = real(which, now);
-    if (!done && which == CLOCK_REALTIME) now->tv_sec += clock_ahead;
+    if (done || which != CLOCK_REALTIME) return done;
+    now->tv_sec += clock_ahead;
+    if (control) {
+        int64_t ahead = control->ahead_ms;
+        now->tv_sec += ahead / 1000;
+        now->tv_nsec += ahead % 1000 * 1000000;
+        if (now->tv_nsec < 0) now->tv_sec--, now->tv_nsec += 1000000000;
+        if (now->tv_nsec >= 1000000000) now->tv_sec++, now->tv_nsec -= 1000000000;
+    }
     return done;
 }

@@ -12,7 +12,7 @@ pub const ENOSPC: u32 = 28;
 pub const EIO: u32 = 5;
 
 /// The built shim. There must be a C compiler: Rust links with one.
-fn library() -> &'static Path {
+pub fn library() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/faults/shim.c");
