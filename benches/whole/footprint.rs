@@ -6,7 +6,7 @@ use crate::args::Args;
 use crate::figures::{f, mb, median};
 use crate::http::{Until, ask, load};
 use crate::immediate::publish;
-use crate::procfs;
+use crate::procfs::{self, Switches};
 use crate::reads::large;
 use crate::rig::{self, House};
 use crate::seed::{Stored, raw_rows, stored};
@@ -78,7 +78,7 @@ fn full(args: &Args, set: &Stored, posts: u64, waiting: u64) {
     });
     memory(&format!("{posts} posts, after reads"), pid);
     support::after(Duration::from_secs(5));
-    let (cpu, switches, began) = (procfs::cpu(pid), procfs::switches(pid), Instant::now());
+    let (cpu, switches, began) = (procfs::cpu(pid), Switches::of(pid), Instant::now());
     support::after(args.pick(Duration::from_secs(15), Duration::from_secs(60)));
     let span = began.elapsed().as_secs_f64();
     let cpu = (procfs::cpu(pid) - cpu).as_secs_f64();
@@ -86,7 +86,7 @@ fn full(args: &Args, set: &Stored, posts: u64, waiting: u64) {
         "idle with {waiting} timers, for {span:.0} s: {:.3} % of a core, {:.1} voluntary context \
          switches a second",
         cpu / span * 100.0,
-        f(procfs::switches(pid) - switches) / span
+        f(Switches::of(pid).since(&switches)) / span
     );
     rig::stop(server);
 }
