@@ -94,7 +94,7 @@ fn full(args: &Args, set: &Stored, posts: u64, waiting: u64) {
 fn fan_out(args: &Args) {
     const CLIENTS: u64 = 64;
     const TARGETS: usize = 25;
-    let (upstream, house) = (Upstream::start(), House::open(args));
+    let (upstream, house) = (Upstream::fresh(), House::open(args));
     let accounts = rig::connect_bluesky(&house.server, &upstream, 64 * TARGETS);
     procfs::reset_high_water(house.server.pid());
     let span = args.pick(Duration::from_secs(3), Duration::from_secs(10));
