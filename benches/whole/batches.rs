@@ -12,7 +12,7 @@ use crate::upstream::Upstream;
 pub fn run(args: &Args) {
     let count = args.pick(50, 200);
     println!("{:<32} {:>8} {:>8} {:>7} {:>9}", "a batch", "commits", "flushes", "fsyncs", "bytes");
-    let upstream = Upstream::start();
+    let upstream = Upstream::fresh();
     for targets in [1, 5, 25] {
         let trace = traced(
             args,

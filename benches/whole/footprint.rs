@@ -6,7 +6,7 @@ use crate::args::Args;
 use crate::figures::{f, mb, median};
 use crate::http::{Until, ask, load};
 use crate::immediate::publish;
-use crate::procfs;
+use crate::procfs::{self, Switches};
 use crate::reads::large;
 use crate::rig::{self, House};
 use crate::seed::{Stored, raw_rows, stored};
@@ -78,7 +78,7 @@ fn full(args: &Args, set: &Stored, posts: u64, waiting: u64) {
     });
     memory(&format!("{posts} posts, after reads"), pid);
     support::after(Duration::from_secs(5));
-    let (cpu, switches, began) = (procfs::cpu(pid), procfs::switches(pid), Instant::now());
+    let (cpu, switches, began) = (procfs::cpu(pid), Switches::of(pid), Instant::now());
     support::after(args.pick(Duration::from_secs(15), Duration::from_secs(60)));
     let span = began.elapsed().as_secs_f64();
     let cpu = (procfs::cpu(pid) - cpu).as_secs_f64();
@@ -86,7 +86,7 @@ fn full(args: &Args, set: &Stored, posts: u64, waiting: u64) {
         "idle with {waiting} timers, for {span:.0} s: {:.3} % of a core, {:.1} voluntary context \
          switches a second",
         cpu / span * 100.0,
-        f(procfs::switches(pid) - switches) / span
+        f(Switches::of(pid).since(&switches)) / span
     );
     rig::stop(server);
 }
@@ -94,7 +94,7 @@ fn full(args: &Args, set: &Stored, posts: u64, waiting: u64) {
 fn fan_out(args: &Args) {
     const CLIENTS: u64 = 64;
     const TARGETS: usize = 25;
-    let (upstream, house) = (Upstream::start(), House::open(args));
+    let (upstream, house) = (Upstream::fresh(), House::open(args));
     let accounts = rig::connect_bluesky(&house.server, &upstream, 64 * TARGETS);
     procfs::reset_high_water(house.server.pid());
     let span = args.pick(Duration::from_secs(3), Duration::from_secs(10));

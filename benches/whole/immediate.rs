@@ -21,7 +21,7 @@ const FAR: Duration = Duration::from_millis(50);
 
 /// One client: its wait against two flushes and one exchange.
 pub fn latency(args: &Args) {
-    let upstream = Upstream::start();
+    let upstream = Upstream::fresh();
     let accounts = |server: &Server| rig::connect_bluesky(server, &upstream, 1);
     let count = args.pick(50, 200);
     let trace = traced(args, accounts, |server, accounts| {
@@ -80,7 +80,7 @@ fn least(upstream: &Upstream, log: &mut Log, bytes: usize, count: u64) -> Vec<Du
 /// 64 clients: CPU time of one batch against the least that such a server can do.
 pub fn cpu(args: &Args) {
     const CLIENTS: u64 = 64;
-    let upstream = Upstream::start();
+    let upstream = Upstream::fresh();
     let house = House::open(args);
     let span = args.pick(Duration::from_secs(2), Duration::from_secs(4));
     println!(

@@ -17,7 +17,7 @@ const ACCOUNTS: usize = 500;
 
 /// The section.
 pub fn run(args: &Args) {
-    let upstream = Upstream::start();
+    let upstream = Upstream::fresh();
     let house = House::open(args);
     let accounts = rig::connect_bluesky(&house.server, &upstream, ACCOUNTS);
     burst(args, &house, &upstream, &accounts);

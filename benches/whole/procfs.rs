@@ -1,5 +1,8 @@
 //! What the system says about a process.
 
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs::DirEntry;
 use std::time::Duration;
 
 /// Ticks of the clock that CPU time is counted in, a second: so on every Linux there is.
@@ -47,11 +50,28 @@ pub fn reset_high_water(pid: u32) {
     let _ = std::fs::write(format!("/proc/{pid}/clear_refs"), "5");
 }
 
-/// How often the threads of a process gave the core away by themselves.
-pub fn switches(pid: u32) -> u64 {
-    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
-    let texts = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("status")).ok());
-    texts.filter_map(|text| number(&text, "voluntary_ctxt_switches")).sum()
+/// How often each thread of a process gave its core away by itself so far.
+#[derive(Debug)]
+pub struct Switches(BTreeMap<OsString, u64>);
+
+impl Switches {
+    /// Those of a process.
+    pub fn of(pid: u32) -> Self {
+        let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+        let count = |task: DirEntry| {
+            let status = std::fs::read_to_string(task.path().join("status")).ok()?;
+            Some((task.file_name(), number(&status, "voluntary_ctxt_switches")?))
+        };
+        Self(tasks.filter_map(count).collect())
+    }
+
+    /// How many there were since; what a thread did that has ended is not known.
+    pub fn since(&self, before: &Self) -> u64 {
+        let fresh = |(thread, count): (&OsString, &u64)| {
+            count.saturating_sub(before.0.get(thread).copied().unwrap_or(0))
+        };
+        self.0.iter().map(fresh).sum()
+    }
 }
 
 /// How many cores there are.

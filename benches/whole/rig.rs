@@ -13,10 +13,6 @@ use crate::http::{Until, ask, load};
 use crate::support::{self, Server};
 use crate::upstream::Upstream;
 
-/// What a measured server is told: no limit of rates, and no backup in the middle of a figure. The
-/// upstream is on this machine.
-pub const SETTINGS: [&str; 3] =
-    ["rate_limit.points=0", "backup.scheduled=false", "upstream.allow_private=true"];
 /// The text of every post, before what tells it from others.
 const TEXT: &str = "Fanfare sounds: our new release is out, with everything that you asked for \
                     and a few things that nobody did. Read the notes, try it on the weekend, and \
@@ -29,7 +25,20 @@ pub fn scratch() -> TempDir {
 
 /// Starts the measured binary on a data folder.
 pub fn start(args: &Args, data: &Path) -> Server {
-    let launched = support::launch(Command::new(&args.binary), data, &SETTINGS);
+    launch(Command::new(&args.binary), data)
+}
+
+/// Starts a server by a command that runs the binary. It is told no limit of rates and no backup in
+/// the middle of a figure, and that the upstream and its directory are on this machine.
+pub fn launch(command: Command, data: &Path) -> Server {
+    let directory = format!("bluesky.plc_url={}", Upstream::shared().base);
+    let settings = [
+        "rate_limit.points=0",
+        "backup.scheduled=false",
+        "upstream.allow_private=true",
+        &directory,
+    ];
+    let launched = support::launch(command, data, &settings);
     launched.unwrap_or_else(|said| panic!("it did not start: {said}"))
 }
 

@@ -40,7 +40,7 @@ pub fn traced<T>(
     let mut strace = Command::new("strace");
     strace.args(["-f", "--seccomp-bpf", "-ttt", "-s", "0", "-e", CALLS, "-o"]);
     strace.arg(&log).arg(&args.binary);
-    let mut server = support::launch(strace, &data, &rig::SETTINGS).ok()?;
+    let mut server = rig::launch(strace, &data);
     let real = Real { pid: pid(&server) };
     let prepared = prepare(&server);
     let (commits, from) = (commits(&server), SystemTime::now());

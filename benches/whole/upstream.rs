@@ -1,9 +1,10 @@
-//! A platform to measure with: it speaks as much of a Bluesky host as a publish needs, answers at
-//! once or after a set time, and writes down when each post arrived.
+//! A platform to measure with: it speaks as much of a Bluesky host and of the directory of its
+//! accounts as a publish needs, answers at once or after a set time, and writes down when each post
+//! arrived.
 
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, Mutex, OnceLock, mpsc};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -36,8 +37,22 @@ struct Seen {
 }
 
 impl Upstream {
-    /// Starts one on a port of the system's choice.
-    pub fn start() -> Self {
+    /// The one of this run.
+    pub fn shared() -> Self {
+        static ONE: OnceLock<Upstream> = OnceLock::new();
+        ONE.get_or_init(Self::start).clone()
+    }
+
+    /// The same, as good as new: it answers at once, and nothing has arrived.
+    pub fn fresh() -> Self {
+        let one = Self::shared();
+        one.answer_after(Duration::ZERO);
+        one.take_arrivals();
+        one
+    }
+
+    /// Starts it on a port of the system's choice.
+    fn start() -> Self {
         let seen: Arc<Seen> = Arc::default();
         let (tell, told) = mpsc::channel();
         let served = Arc::clone(&seen);
@@ -89,6 +104,8 @@ async fn answer(
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let arrived = SystemTime::now();
     let path = request.uri().path().to_owned();
+    let host = request.headers().get("host").and_then(|host| host.to_str().ok());
+    let host = host.unwrap_or_default().to_owned();
     let body = request.into_body().collect().await.map_or(Bytes::new(), |body| body.to_bytes());
     let said = match path.as_str() {
         SESSION => session(&body),
@@ -103,6 +120,7 @@ async fn answer(
             seen.arrivals.lock().expect("not poisoned").push(arrived);
             said
         }
+        did if did.starts_with("/did:plc:") => document(&did[1..], &host),
         _ => {
             let mut unknown = Response::new(Full::new(Bytes::from_static(b"{}")));
             *unknown.status_mut() = hyper::StatusCode::NOT_IMPLEMENTED;
@@ -118,8 +136,24 @@ fn session(body: &[u8]) -> String {
     let handle = asked["identifier"].as_str().unwrap_or_default();
     // The middle says that the session ends in the year 2100.
     let access = "h.eyJleHAiOjQxMDI0NDQ4MDB9.s";
-    let did = format!("did:plc:{handle}");
+    let did = format!("did:plc:{:a<24}", spelled(handle));
     json!({ "did": did, "handle": handle, "accessJwt": access, "refreshJwt": "r" }).to_string()
+}
+
+/// A name in the letters that a DID may have: digits become letters that no name here has.
+fn spelled(name: &str) -> String {
+    let letter = |c: char| match c {
+        '0'..='9' => char::from(b'q' + (u8::try_from(c).unwrap_or(b'0') - b'0')),
+        other => other,
+    };
+    name.chars().map(letter).collect()
+}
+
+/// The document that says that an account lives here.
+fn document(did: &str, host: &str) -> String {
+    let service = json!({ "id": "#atproto_pds", "type": "AtprotoPersonalDataServer",
+                          "serviceEndpoint": format!("http://{host}") });
+    json!({ "id": did, "service": [service] }).to_string()
 }
 
 /// As short as may be: the platform's own work is not what is measured.
