@@ -43,7 +43,7 @@ enum Next {
     /// may stay where it is.
     Unheard,
     /// Deliveries.
-    Some(FanOut),
+    Some(Box<FanOut>),
 }
 
 /// What the next notices come to, for those who hear.
@@ -144,7 +144,7 @@ impl Webhooks {
             }
         }
         Ok(match after {
-            Some(after) => Next::Some(FanOut { before, after, writes, more }),
+            Some(after) => Next::Some(Box::new(FanOut { before, after, writes, more })),
             None => Next::Nothing,
         })
     }
