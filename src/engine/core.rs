@@ -179,6 +179,19 @@ impl Core {
         moment: Moment,
         inputs: impl IntoIterator<Item = Input>,
     ) -> Result<Vec<Release>, StoreError> {
+        self.decide(moment, inputs)?;
+        self.settle()
+    }
+
+    /// The first half of a turn: all that is decided and committed in it.
+    ///
+    /// # Errors
+    /// As `turn`.
+    pub(super) fn decide(
+        &mut self,
+        moment: Moment,
+        inputs: impl IntoIterator<Item = Input>,
+    ) -> Result<(), StoreError> {
         self.moment = moment;
         self.entropy_drawn = 0;
         // Before the inputs: after a jump of the clock what they schedule may lie beyond the old
@@ -189,12 +202,19 @@ impl Core {
         }
         self.ring()?;
         self.unpark()?;
-        self.hand_out_slots()?;
+        self.hand_out_slots()
+    }
+
+    /// The second half: makes it durable, and returns what may leave.
+    ///
+    /// # Errors
+    /// As `turn`.
+    pub(super) fn settle(&mut self) -> Result<Vec<Release>, StoreError> {
         if self.dirty {
             self.store.flush()?;
             self.dirty = false;
         }
-        self.last_turn = moment.at;
+        self.last_turn = self.moment.at;
         self.settle_drain();
         Ok(std::mem::take(&mut self.releases))
     }

@@ -17,8 +17,12 @@ use crate::store::StoreError;
 
 /// No sleep is longer, so that a suspended machine or a stepped clock is noticed.
 const LONGEST_SLEEP: Duration = Duration::from_secs(5);
-/// Inputs of one turn: as many as the mailbox holds.
-const TURN_INPUTS: usize = 4_096;
+/// Inputs of one turn, at most: as many as the mailbox holds.
+const TURN_INPUTS_MAX: usize = 4_096;
+/// Inputs of one turn, at least, if there are so many.
+const TURN_INPUTS_MIN: usize = 32;
+/// A turn need not decide for longer than this many times what it takes to make it durable.
+const DECIDE_PER_FLUSH: u32 = 4;
 
 /// Carries out one attempt. Given by the wiring, so that the engine knows no platform.
 pub type Carry = Arc<dyn Fn(Call) -> Pin<Box<dyn Future<Output = Report> + Send>> + Send + Sync>;
@@ -70,7 +74,8 @@ pub async fn drive(
     carry: Carry,
     clocks: Clocks,
 ) -> Result<(), StoreError> {
-    Shell { core, mailbox, handle, carry, clocks, turn: 0 }.run().await
+    let inputs_max = TURN_INPUTS_MAX;
+    Shell { core, mailbox, handle, carry, clocks, turn: 0, inputs_max }.run().await
 }
 
 struct Shell {
@@ -80,6 +85,8 @@ struct Shell {
     carry: Carry,
     clocks: Clocks,
     turn: u64,
+    /// Inputs that the next turn may take.
+    inputs_max: usize,
 }
 
 impl Shell {
@@ -88,7 +95,7 @@ impl Shell {
         while self.receive(&mut inputs).await {
             self.turn += 1;
             self.mailbox.visible.store(self.turn, Ordering::Release);
-            let releases = self.core.turn(self.clocks.moment(), inputs.drain(..))?;
+            let releases = self.take_turn(&mut inputs)?;
             self.mailbox.durable.send_replace(self.turn);
             let newest = self.core.newest_notice();
             self.mailbox.noticed.send_if_modified(|known| {
@@ -96,12 +103,7 @@ impl Shell {
                 *known = newest;
                 fresh
             });
-            for release in releases {
-                match release {
-                    Release::Tell(tell) => tell(),
-                    Release::Call(call) => self.carry_out(call),
-                }
-            }
+            self.let_out(releases);
             if self.core.is_drained() {
                 break;
             }
@@ -109,14 +111,68 @@ impl Shell {
         Ok(())
     }
 
+    /// Runs one turn, and sees how many inputs the next one may take. Clients that were all answered
+    /// at once all ask again at once: with all of them in one turn, the door would wait for the
+    /// engine, and then the engine for the door. So a turn takes only as many as make the flush a
+    /// small part of it, and while it runs the door serves the others.
+    fn take_turn(&mut self, inputs: &mut Vec<Input>) -> Result<Vec<Release>, StoreError> {
+        let count = u32::try_from(inputs.len()).unwrap_or(u32::MAX);
+        let began = self.clocks.started.elapsed();
+        self.core.decide(self.clocks.moment(), inputs.drain(..))?;
+        let decided = self.clocks.started.elapsed();
+        let releases = self.core.settle()?;
+        let (deciding, flushing) =
+            (decided - began, self.clocks.started.elapsed().saturating_sub(decided));
+        self.inputs_max = inputs_worth(count, deciding, flushing);
+        Ok(releases)
+    }
+
     /// Sleeps until inputs arrive or a timer is due. False when nobody can send any more.
     async fn receive(&mut self, inputs: &mut Vec<Input>) -> bool {
         let idle = self.core.idle_for((self.clocks.now)());
         let wait = idle.map_or(LONGEST_SLEEP, |span| span.as_duration().min(LONGEST_SLEEP));
-        let receiving = self.mailbox.inputs.recv_many(inputs, TURN_INPUTS);
+        let receiving = self.mailbox.inputs.recv_many(inputs, self.inputs_max);
         match tokio::time::timeout(wait, receiving).await {
             Ok(count) => count > 0,
             Err(_) => true,
+        }
+    }
+
+    /// Lets out what a turn released. Each release wakes a task, and from this thread, which is none
+    /// of the runtime's, to wake one asks the system: so where there are several, one task wakes the
+    /// others.
+    fn let_out(&self, releases: Vec<Release>) {
+        let exit = Exit { carry: Arc::clone(&self.carry), handle: self.handle.clone() };
+        if releases.len() > 1 {
+            tokio::spawn(async move { exit.let_out(releases) });
+        } else {
+            exit.let_out(releases);
+        }
+    }
+}
+
+/// How many inputs make a turn worth its flush, when `count` of them took so long to decide and
+/// then to make durable.
+fn inputs_worth(count: u32, deciding: Duration, flushing: Duration) -> usize {
+    let each = deciding.as_nanos() / u128::from(count.max(1));
+    let worth = (flushing * DECIDE_PER_FLUSH).as_nanos().checked_div(each);
+    let worth = worth.and_then(|worth| usize::try_from(worth).ok()).unwrap_or(TURN_INPUTS_MAX);
+    worth.clamp(TURN_INPUTS_MIN, TURN_INPUTS_MAX)
+}
+
+/// What releases need on their way out.
+struct Exit {
+    carry: Carry,
+    handle: Handle,
+}
+
+impl Exit {
+    fn let_out(&self, releases: Vec<Release>) {
+        for release in releases {
+            match release {
+                Release::Tell(tell) => tell(),
+                Release::Call(call) => self.carry_out(call),
+            }
         }
     }
 
@@ -137,5 +193,27 @@ impl Shell {
             let report = work.await;
             handle.report(batch, ix, attempt.number, attempt.epoch, report).await;
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_turn_takes_as_many_inputs_as_make_its_flush_a_small_part_of_it() {
+        let us = Duration::from_micros;
+        let check = |count, deciding, flushing, worth| {
+            assert_eq!(inputs_worth(count, us(deciding), us(flushing)), worth);
+        };
+        // A slow disk: 100 us an input, 10 ms a flush.
+        check(10, 1_000, 10_000, 400);
+        check(400, 40_000, 10_000, 400);
+        // A fast one.
+        check(64, 6_400, 500, TURN_INPUTS_MIN);
+        // One that hangs, a clock that stands, and a turn without inputs.
+        check(1, 100, 60_000_000, TURN_INPUTS_MAX);
+        check(5, 0, 0, TURN_INPUTS_MAX);
+        check(0, 100, 500, TURN_INPUTS_MIN);
     }
 }
