@@ -5,9 +5,6 @@ use std::process::ExitCode;
 use fanfare::app;
 use fanfare::cli::Doors;
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     fanfare::cli::main(Doors {
         serve: app::serve,
