@@ -3,7 +3,7 @@
 use super::caller::{SentKey, digest};
 use super::create::Admission;
 use super::faults;
-use crate::engine::{Claim, Records, Submitted, WriteError};
+use crate::engine::{Claim, EngineError, Records, Submitted, WriteError};
 use crate::model::{Fault, IDEMPOTENCY_KEY_CHARS_MAX, RequestId, Secret};
 use crate::store::Key;
 use crate::wire::{self, Reply};
@@ -62,7 +62,11 @@ impl Admission {
         // claimed from here on, the engine finds that out itself.
         let known = self.options.store.get(&Key::Claim(keyed.claim.id));
         if known.map_err(|problem| faults::unreadable(&problem))?.is_none() {
-            return Ok(None);
+            // Of an engine that has stopped it is certain, so far, that it took nothing.
+            return match self.options.engine.is_stopped() {
+                true => Err(faults::engine(&EngineError::Stopping)),
+                false => Ok(None),
+            };
         }
         match self.options.engine.peek(keyed.claim).await {
             Ok(None) => Ok(None),
@@ -137,7 +141,7 @@ impl Admission {
                 Err(WriteError::Engine(problem)) => return Err(faults::engine(&problem)),
             }
         }
-        Err(faults::engine(&crate::engine::EngineError::Full))
+        Err(faults::engine(&EngineError::Full))
     }
 
     /// Does something once for its key that cannot be done in one commit with its reply, which is

@@ -98,6 +98,11 @@ impl Handle {
         self.ask(|ticket| Input::Submit(Box::new(submission), ticket)).await?
     }
 
+    /// Whether the engine has stopped, so that nothing can be asked of it any more.
+    pub fn is_stopped(&self) -> bool {
+        self.inputs.is_closed()
+    }
+
     /// Keeps a reply under a claim; gets the kept one when an equal claim came first.
     ///
     /// # Errors
