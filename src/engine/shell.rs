@@ -111,19 +111,18 @@ impl Shell {
         Ok(())
     }
 
-    /// Runs one turn, and sees how many inputs the next one may take. Clients that were all answered
-    /// at once all ask again at once: with all of them in one turn, the door would wait for the
-    /// engine, and then the engine for the door. So a turn takes only as many as make the flush a
-    /// small part of it, and while it runs the door serves the others.
+    /// Runs one turn, and sees how many inputs the next one may take. Clients that were all
+    /// answered at once all ask again at once: with all of them in one turn, the door would wait
+    /// for the engine, and then the engine for the door. So a turn takes only as many as make the
+    /// flush a small part of it, and while it runs the door serves the others.
     fn take_turn(&mut self, inputs: &mut Vec<Input>) -> Result<Vec<Release>, StoreError> {
         let count = u32::try_from(inputs.len()).unwrap_or(u32::MAX);
         let began = self.clocks.started.elapsed();
         self.core.decide(self.clocks.moment(), inputs.drain(..))?;
         let decided = self.clocks.started.elapsed();
         let releases = self.core.settle()?;
-        let (deciding, flushing) =
-            (decided - began, self.clocks.started.elapsed().saturating_sub(decided));
-        self.inputs_max = inputs_worth(count, deciding, flushing);
+        let done = self.clocks.started.elapsed();
+        self.inputs_max = inputs_worth(count, decided - began, done - decided);
         Ok(releases)
     }
 
@@ -138,9 +137,9 @@ impl Shell {
         }
     }
 
-    /// Lets out what a turn released. Each release wakes a task, and from this thread, which is none
-    /// of the runtime's, to wake one asks the system: so where there are several, one task wakes the
-    /// others.
+    /// Lets out what a turn released. Each release wakes a task, and from this thread, which is
+    /// none of the runtime's, to wake one asks the system: so where there are several, one task
+    /// wakes the others.
     fn let_out(&self, releases: Vec<Release>) {
         let exit = Exit { carry: Arc::clone(&self.carry), handle: self.handle.clone() };
         if releases.len() > 1 {
