@@ -31,8 +31,9 @@
 //!
 //! 1. `front::Handlers` authenticates, checks scope and rate, reads the body, and calls
 //!    `admission::Admission::create`.
-//! 2. Admission looks at the idempotency claim (`engine::Handle::peek`), parses (`wire`), resolves
-//!    accounts and contents, runs `preflight::shape` for every target, and submits.
+//! 2. Admission looks at the idempotency claim (in the `store`; if it is there, the engine tells
+//!    what became of it: `engine::Handle::peek`), parses (`wire`), resolves accounts and contents,
+//!    runs `preflight::shape` for every target, and submits.
 //! 3. In one turn the engine's core accepts (`machine::draft`, `machine::transition`): one commit
 //!    holds batch, targets, contents, journal entry, timer, indexes and claim. In the same turn a
 //!    free slot begins the first step. One flush; then the call is released.

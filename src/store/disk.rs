@@ -410,10 +410,12 @@ impl Tree {
         // Batches and what is told of them are about half of all rows, and a sum has no order.
         let middle: &[u8] = &[key::MIDDLE];
         let (below, above) = std::thread::scope(|scope| {
-            let below = scope.spawn(|| sum(Bound::Unbounded, Bound::Excluded(middle)));
+            let below = || sum(Bound::Unbounded, Bound::Excluded(middle));
+            let below = std::thread::Builder::new().spawn_scoped(scope, below);
             let above = sum(Bound::Included(middle), Bound::Unbounded);
-            (below.join(), above)
+            (below.map(std::thread::ScopedJoinHandle::join), above)
         });
+        let below = below.map_err(guard::io("start a thread"))?;
         let below = below.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
         Ok(Seal { sum: below.wrapping_add(above?), ..Seal::default() })
     }

@@ -55,7 +55,7 @@ impl Pending {
         self.commits
     }
 
-    /// The rows that wait, and what they take in a batch.
+    /// The rows that wait.
     pub(super) const fn rows(&self) -> &BTreeMap<Vec<u8>, Waiting> {
         &self.rows
     }
