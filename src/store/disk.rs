@@ -5,37 +5,55 @@
 //! damaged, so every call of it is guarded; after the first failure of a write nothing more is
 //! accepted, because memory may be ahead of the disk from then on. And where its log is damaged it
 //! may open as it was before, in silence: so all rows are sealed.
+//!
+//! What a value costs in sled is many times its bytes, so commits go there as a log first, and
+//! later, sorted and many rows to a value, to their places.
 
 mod database;
 mod file;
 mod guard;
 mod hold;
-mod pending;
+#[cfg(test)]
+mod hooks;
+mod layers;
+mod merge;
+mod page;
 mod seal;
 mod spill;
+mod tree;
+mod wal;
+mod whole;
 
-use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use database::Database;
 use file::DataFile;
-use guard::{guarded, guarded_read};
+use guard::guarded;
 use hold::Hold;
-use pending::{Before, Pending, View, Waiting};
+use layers::{Layers, View, row_bytes};
 use seal::{Reached, Seal};
 use spill::SpillFolder;
+use tree::Tree;
 
-use super::pack::{self, Rows, Visitor};
+use super::pack::{self, Rows};
 use super::still::{self, Aside};
 use super::{
-    FORMAT, Key, MetaRecord, Order, RawFrame, Record, Scanned, Store, StoreError, Write, key, read,
+    FORMAT, Key, MetaRecord, Order, RawFrame, Record, Scanned, Store, StoreError, Write, read,
 };
 use crate::model::Digest;
 
 /// Stores have been sealed since this format.
 const SEALED_FORMAT: u32 = 3;
+/// Rows have shared pages since this format.
+const PAGED_FORMAT: u32 = 4;
+/// With so many bytes the young layer becomes old. The more, the more often a row changes before
+/// it is merged, and the more memory it takes: two layers and what is around each row, up to ten
+/// times this. Builds with debug assertions merge early, so that every test meets it.
+const YOUNG_BYTES_MAX: usize = if cfg!(debug_assertions) { 8 << 10 } else { 2 << 20 };
+/// For each byte handed over so many are merged: the old layer is gone before the next is full.
+const MERGE_PACE: usize = 2;
 
 /// A folder with a sled tree in it, held by this process alone.
 #[derive(Debug)]
@@ -46,9 +64,9 @@ pub struct Sled {
     reached: Reached,
     folder: PathBuf,
     epoch: AtomicU64,
-    /// Commits that the tree does not hold yet. They appear at once to a read of several rows, and
-    /// only who has the writer changes them.
-    pending: RwLock<Pending>,
+    /// What the tree does not hold yet. It appears at once to a read of several rows, and only who
+    /// has the writer changes it.
+    layers: RwLock<Layers>,
     writer: Mutex<Writer>,
     _hold: Hold,
 }
@@ -62,17 +80,23 @@ struct Writer {
     broken: Option<String>,
     /// The still under way.
     aside: Option<Aside>,
-    /// The seal of all rows as they stand; none until a row is written.
+    /// The seal of all rows as they stand; none in a store of before there was one.
     seal: Option<Seal>,
     /// The segment of sled's log up to which all is synced.
     synced: i64,
+    /// Our log.
+    pieces: wal::Pieces,
+    /// How far the old layer is merged.
+    merging: Option<Merging>,
 }
 
-/// The tree and the files beside it.
+/// The merging of the old layer.
 #[derive(Debug)]
-struct Tree {
-    db: Database,
-    spill: SpillFolder,
+struct Merging {
+    /// From which key on it is not merged; none when all is.
+    from: Option<Vec<u8>>,
+    /// Pieces of the log before this one are not needed any more when it is merged.
+    forget: u64,
 }
 
 impl Sled {
@@ -90,19 +114,22 @@ impl Sled {
         let tree = Tree { db, spill: SpillFolder::open(folder)? };
         let reached = Reached::open(folder)?;
         file::sync_new_store(folder)?;
+        let wal::Told { young, seal, pieces } = wal::read(&tree.db)?;
+        let seal = seal.map_or_else(|| whole::old_seal(&tree.db), |seal| Ok(Some(seal)))?;
+        let layers = Layers { young, ..Layers::default() };
         let store = Self {
             tree,
             file,
             reached,
             folder: folder.to_owned(),
             epoch: AtomicU64::new(0),
-            pending: RwLock::default(),
-            writer: Mutex::default(),
+            layers: RwLock::new(layers),
+            writer: Mutex::new(Writer { seal, pieces, ..Writer::default() }),
             _hold: hold,
         };
         store.begin()?;
         // Only now is it sure that what the tree names is durable, and that it is our tree.
-        store.tree.spill.sweep(|digest| pack::is_named(&store.tree, digest))?;
+        store.tree.spill.sweep(|digest| pack::is_named(&store.view(&store.layers()), digest))?;
         Ok(store)
     }
 
@@ -133,7 +160,7 @@ impl Sled {
 
     /// Reads the epoch, or makes the first meta record in a new store.
     fn begin(&self) -> Result<(), StoreError> {
-        let Some(Record::Meta(meta)) = read::get(&self.tree, &Key::Meta)? else {
+        let Some(Record::Meta(meta)) = self.get(&Key::Meta)? else {
             if file::is_marked(&self.folder) {
                 return Err(self.corrupt("it was in use before and opened empty".to_owned()));
             }
@@ -145,13 +172,19 @@ impl Sled {
         }
         self.check_count(meta.format)?;
         self.epoch.store(meta.epoch, Ordering::SeqCst);
+        if meta.format < PAGED_FORMAT {
+            let mut writer = self.writer();
+            merge::lay_out(&self.tree, |batch| self.give(&mut writer, batch, |_| {}))?;
+            drop(writer);
+            self.write_meta(|epoch| epoch)?;
+        }
         if file::is_marked(&self.folder) { Ok(()) } else { file::mark(&self.folder) }
     }
 
     /// Whether the newest commits are all there.
     fn check_count(&self, format: u32) -> Result<(), StoreError> {
         let reached = self.reached.commits();
-        let problem = match self.tree.seal()? {
+        let problem = match self.writer().seal {
             Some(Seal { commits, .. }) if commits >= reached => return Ok(()),
             None if format < SEALED_FORMAT => return Ok(()),
             Some(Seal { commits, .. }) => {
@@ -179,81 +212,131 @@ impl Sled {
     }
 
     fn apply(&self, writer: &mut Writer, writes: &[Write]) -> Result<(), StoreError> {
-        let (plan, waiting) = {
-            let pending = self.pending();
-            let view = View { tree: &self.tree, pending: &pending };
-            let plan = pack::plan(&view, writes)?;
-            let spilled = self.tree.spill.write(&plan.files);
-            writer.note(spilled)?;
-            if let Some(aside) = &mut writer.aside {
-                aside.note(&view, writes);
-            }
-            (plan, pending.bytes())
-        };
-        if waiting + pending::bytes_of(&plan) > pack::COMMIT_BYTES_MAX {
+        let seal = writer.seal.map_or_else(|| self.sealed_anew(), Ok)?;
+        let layers = self.layers();
+        let view = self.view(&layers);
+        let plan = pack::plan(&view, writes)?;
+        let spilled = self.tree.spill.write(&plan.files);
+        writer.note(spilled)?;
+        if let Some(aside) = &mut writer.aside {
+            aside.note(&view, writes);
+        }
+        let mut changes = plan.rows;
+        for (key, row) in plan.beside {
+            let before = view.row(&key)?;
+            changes.push((key, pack::Change { row, before }));
+        }
+        let sizes = changes.iter().map(|(key, change)| row_bytes(key, change.row.as_deref()));
+        let full = layers.waiting.bytes() + sizes.sum::<usize>() > pack::COMMIT_BYTES_MAX;
+        drop(layers);
+        if full {
             self.hand_over(writer)?;
         }
+        writer.seal = Some(seal.after(&changes));
         writer.loosened.extend(plan.loosened);
-        let mut pending = self.pending.write().unwrap_or_else(PoisonError::into_inner);
-        pending.add(plan.rows, plan.beside);
+        self.layers_mut().add(changes);
         Ok(())
     }
 
-    /// Gives sled the commits that wait, in one batch.
+    /// Gives sled the commits that wait, as one group of the log, and goes on merging.
     fn hand_over(&self, writer: &mut Writer) -> Result<(), StoreError> {
-        let (batch, seal) = {
-            let pending = self.pending();
-            if pending.is_empty() {
-                return Ok(());
+        if self.layers().commits == 0 {
+            return Ok(());
+        }
+        let bytes = self.log(writer)?;
+        self.merge(writer, bytes * MERGE_PACE)
+    }
+
+    /// Writes what waits to the log; returns its bytes.
+    fn log(&self, writer: &mut Writer) -> Result<usize, StoreError> {
+        let mut batch = sled::Batch::default();
+        let pieces = {
+            let layers = self.layers();
+            // Programs that know nothing of the log find out here that they are too old.
+            let meta = Key::Meta.encode();
+            if let Some(row) = layers.waiting.row(&meta) {
+                batch.insert(meta, row);
             }
-            self.batch(writer.seal, &pending)?
+            wal::pieces(&layers.waiting, writer.seal.unwrap_or_default())
         };
+        if writer.pieces.next == 0 {
+            batch.remove(&seal::KEY);
+        }
+        let first = writer.pieces.next;
+        let mut bytes = 0;
+        for (n, piece) in (first..).zip(pieces) {
+            bytes += piece.len();
+            batch.insert(&wal::place(n), piece);
+            writer.pieces.next = n + 1;
+        }
+        writer.pieces.newest = first;
+        self.give(writer, batch, Layers::logged)?;
+        Ok(bytes)
+    }
+
+    /// Makes the young layer the old one. The newest group stays in the log.
+    fn begin_merge(&self, writer: &mut Writer) {
+        let mut layers = self.layers_mut();
+        layers.old = std::mem::take(&mut layers.young);
+        writer.merging = Some(Merging { from: Some(Vec::new()), forget: writer.pieces.newest });
+    }
+
+    /// Merges about so many bytes of the old layer.
+    fn merge(&self, writer: &mut Writer, bytes: usize) -> Result<(), StoreError> {
+        let mut left = bytes;
+        if writer.merging.is_none() && self.layers().young.bytes() > YOUNG_BYTES_MAX {
+            self.begin_merge(writer);
+        }
+        while left > 0
+            && let Some(Merging { from, forget }) = writer.merging.take()
+        {
+            let Some(from) = from else {
+                let (batch, oldest) = merge::forget(writer.pieces.from, forget);
+                self.give(writer, batch, |_| {})?;
+                writer.pieces.from = oldest;
+                if oldest < forget {
+                    writer.merging = Some(Merging { from: None, forget });
+                } else {
+                    // It may take a while to drop.
+                    let old = std::mem::take(&mut self.layers_mut().old);
+                    drop(old);
+                }
+                continue;
+            };
+            let step = merge::step(&self.tree, self.layers().old.rows(), &from, left)?;
+            left = left.saturating_sub(step.taken.max(1));
+            self.give(writer, step.batch, |_| {})?;
+            writer.merging = Some(Merging { from: step.next, forget });
+        }
+        Ok(())
+    }
+
+    /// Gives sled a batch, and changes the layers at the same moment.
+    fn give(
+        &self,
+        writer: &mut Writer,
+        batch: sled::Batch,
+        then: impl FnOnce(&mut Layers),
+    ) -> Result<(), StoreError> {
         let written = self.write_out(writer);
         writer.note(written)?;
-        // Until sled has them, they are read here; from then on, there.
-        let mut pending = self.pending.write().unwrap_or_else(PoisonError::into_inner);
+        let mut layers = self.layers_mut();
         let applied = guarded("commit", || self.tree.db.apply_batch(batch));
-        *pending = Pending::default();
-        writer.seal = Some(seal);
+        then(&mut layers);
+        drop(layers);
         writer.note(applied)
     }
 
-    /// What waits as a batch, and the seal of all rows with it.
-    fn batch(
-        &self,
-        seal: Option<Seal>,
-        pending: &Pending,
-    ) -> Result<(sled::Batch, Seal), StoreError> {
-        let mut seal = match seal {
-            Some(seal) => seal,
-            None => self.tree.seal()?.map_or_else(|| self.tree.sealed_anew(), Ok)?,
-        };
-        seal.commits += pending.commits();
-        let mut batch = sled::Batch::default();
-        for (key, Waiting { row, before }) in pending.rows() {
-            let unread = match before {
-                Before::Known(_) => None,
-                Before::Unread => self.tree.row(key)?,
-            };
-            if let Before::Known(Some(before)) = before {
-                seal.take(key, before);
-            } else if let Some(before) = unread {
-                seal.take(key, &before);
-            }
-            match row {
-                Some(row) => {
-                    seal.add(key, row);
-                    batch.insert(key.as_slice(), row.clone());
-                }
-                None => batch.remove(key.as_slice()),
-            }
-        }
-        batch.insert(&seal::KEY, seal.row());
-        Ok((batch, seal))
+    fn layers(&self) -> RwLockReadGuard<'_, Layers> {
+        self.layers.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn pending(&self) -> RwLockReadGuard<'_, Pending> {
-        self.pending.read().unwrap_or_else(PoisonError::into_inner)
+    fn layers_mut(&self) -> RwLockWriteGuard<'_, Layers> {
+        self.layers.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    const fn view<'a>(&'a self, layers: &'a Layers) -> View<'a> {
+        View { tree: &self.tree, layers }
     }
 
     /// Syncs where sled has begun a segment of its log since the last sync. When it opens, it
@@ -280,8 +363,8 @@ impl Sled {
         }
         // No commit may name a file again while it is looked at.
         let writer = self.writer();
-        let pending = self.pending();
-        let view = View { tree: &self.tree, pending: &pending };
+        let layers = self.layers();
+        let view = self.view(&layers);
         for digest in loosened {
             let again = writer.loosened.contains(&digest);
             if !again && pack::is_named(&view, &digest) == Ok(false) {
@@ -293,7 +376,7 @@ impl Sled {
 
 impl Store for Sled {
     fn get(&self, key: &Key) -> Result<Option<Record>, StoreError> {
-        read::get(&View { tree: &self.tree, pending: &self.pending() }, key)
+        read::get(&self.view(&self.layers()), key)
     }
 
     fn scan_checked(
@@ -303,7 +386,7 @@ impl Store for Sled {
         order: Order,
         limit: usize,
     ) -> Result<Vec<Scanned>, StoreError> {
-        read::scan(&View { tree: &self.tree, pending: &self.pending() }, from, to, order, limit)
+        read::scan(&self.view(&self.layers()), from, to, order, limit)
     }
 
     fn commit(&self, epoch: u64, writes: &[Write]) -> Result<(), StoreError> {
@@ -349,8 +432,8 @@ impl Store for Sled {
     fn still_page(&self, rows: usize) -> Result<Vec<RawFrame>, StoreError> {
         // While the writer is ours, nobody commits.
         let mut writer = self.writer();
-        let view = View { tree: &self.tree, pending: &self.pending() };
-        still::under_way(&mut writer.aside)?.page(&view, rows)
+        let layers = self.layers();
+        still::under_way(&mut writer.aside)?.page(&self.view(&layers), rows)
     }
 
     fn end_still(&self) {
@@ -358,11 +441,10 @@ impl Store for Sled {
     }
 
     fn check_whole(&self) -> Result<(), StoreError> {
-        let before = self.tree.seal()?;
-        let sum = self.tree.sealed_anew()?.sum;
-        // A commit meanwhile is in the sum or not, or in part. sled reads nothing in the middle of
-        // one, so it is seen here.
-        let quiet = before == self.tree.seal()?;
+        let before = self.writer().seal;
+        let sum = self.sealed_anew()?.sum;
+        // A commit meanwhile is in the sum or not, or in part.
+        let quiet = before == self.writer().seal;
         if !quiet || before.is_none_or(|seal| seal.sum == sum) {
             return Ok(());
         }
@@ -386,112 +468,5 @@ impl Writer {
             self.broken.get_or_insert_with(|| error.to_string());
         }
         result
-    }
-}
-
-impl Tree {
-    /// The seal as it is stored.
-    fn seal(&self) -> Result<Option<Seal>, StoreError> {
-        Ok(self.row(&seal::KEY)?.and_then(|row| Seal::of(&row)))
-    }
-
-    /// The seal of all rows as they are, by themselves.
-    fn sealed_anew(&self) -> Result<Seal, StoreError> {
-        let sum = |from, to| {
-            let mut seal = Seal::default();
-            let visited = self.visit(from, to, Order::Ascending, &mut |key, row| {
-                if key != seal::KEY {
-                    seal.add(key, row);
-                }
-                Ok(true)
-            });
-            visited.map(|()| seal.sum)
-        };
-        // Batches and what is told of them are about half of all rows, and a sum has no order.
-        let middle: &[u8] = &[key::MIDDLE];
-        let (below, above) = std::thread::scope(|scope| {
-            let below = || sum(Bound::Unbounded, Bound::Excluded(middle));
-            let below = std::thread::Builder::new().spawn_scoped(scope, below);
-            let above = sum(Bound::Included(middle), Bound::Unbounded);
-            (below.map(std::thread::ScopedJoinHandle::join), above)
-        });
-        let below = below.map_err(guard::io("start a thread"))?;
-        let below = below.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-        Ok(Seal { sum: below.wrapping_add(above?), ..Seal::default() })
-    }
-}
-
-impl Rows for Tree {
-    type Row = sled::IVec;
-
-    fn row(&self, key: &[u8]) -> Result<Option<sled::IVec>, StoreError> {
-        guarded_read(|| self.db.get(key))
-    }
-
-    fn file(&self, digest: &Digest) -> Result<Option<Vec<u8>>, StoreError> {
-        self.spill.read(digest)
-    }
-
-    fn visit(
-        &self,
-        from: Bound<&[u8]>,
-        to: Bound<&[u8]>,
-        order: Order,
-        each: &mut Visitor<'_>,
-    ) -> Result<(), StoreError> {
-        let mut range = guarded_read(|| Ok(self.db.range::<&[u8], _>((from, to))))?;
-        loop {
-            let next = guarded_read(|| {
-                match order {
-                    Order::Ascending => range.next(),
-                    Order::Descending => range.next_back(),
-                }
-                .transpose()
-            })?;
-            let Some((key, row)) = next else { return Ok(()) };
-            if !each(&key, &row)? {
-                return Ok(());
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-impl Sled {
-    /// Bytes of the log that have been written out.
-    pub(in crate::store) fn log_bytes(&self) -> i64 {
-        self.tree.db.written()
-    }
-
-    /// Gives sled what waits.
-    fn settle(&self) {
-        self.hand_over(&mut self.writer()).expect("a sound disk");
-    }
-
-    /// Puts raw bytes under a raw key, as damage would.
-    pub(in crate::store) fn damage(&self, key: &[u8], row: &[u8]) {
-        self.settle();
-        self.tree.db.insert(key, row).expect("a sound disk");
-    }
-
-    /// Tears a raw row out.
-    pub(in crate::store) fn tear(&self, key: &[u8]) {
-        self.settle();
-        self.tree.db.remove(key).expect("a sound disk");
-    }
-
-    /// The raw bytes under a raw key.
-    pub(in crate::store) fn raw(&self, key: &[u8]) -> Option<Vec<u8>> {
-        self.settle();
-        self.tree.db.get(key).expect("a sound disk").map(|row| row.to_vec())
-    }
-
-    /// How many raw rows there are beside the seal, and the bytes of the largest value.
-    pub(in crate::store) fn raw_sizes(&self) -> (usize, usize) {
-        self.settle();
-        let rows = self.tree.db.iter().map(|row| row.expect("a sound disk"));
-        let sizes: Vec<usize> =
-            rows.filter(|(key, _)| *key != seal::KEY).map(|(_, row)| row.len()).collect();
-        (sizes.len(), sizes.into_iter().max().unwrap_or(0))
     }
 }

@@ -140,6 +140,8 @@ const NOTICE: u8 = 0x26;
 const DELIVERY_DUE: u8 = 0x27;
 /// About half of all rows have a key below this byte.
 pub(super) const MIDDLE: u8 = TIMER;
+/// Families, in order, whose rows are mostly made, read and removed next to each other.
+pub(super) const PAGED: [u8; 6] = [BATCH, DELIVERY, POST, CLAIM_EXPIRY, SETTLED, NOTICE];
 // The parts of a batch, after its id.
 const PART_HEAD: u8 = 0x00;
 const PART_TARGET: u8 = 0x01;

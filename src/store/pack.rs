@@ -25,12 +25,17 @@ pub(super) const ROW_OVERHEAD_BYTES: usize = 24;
 const IN_PARTS: u8 = 0xf1;
 const IN_FILE: u8 = 0xf2;
 
+/// Stands for the rows of a page that makes no sense, or what is left of them.
+pub(super) const BROKEN_PAGE: [u8; 1] = [0xf3];
+/// What is then wrong.
+pub(super) const BROKEN_PAGE_WORDS: &str = "rows from here on share a page that makes no sense";
+
 /// Private family: `f0 key part`, a piece of the frame of `key`.
 const PART: u8 = 0xf0;
 /// Private family: `f1 digest key`, an empty row: `key` is stored in that file.
 const NAMED: u8 = 0xf1;
-/// Private family: `f2`, one row that seals all others (see `disk/seal.rs`).
-pub(super) const SEAL: u8 = 0xf2;
+/// From here on there are no rows, but what a store on disk keeps for itself.
+pub(super) const NO_ROWS_FROM: u8 = 0xf2;
 
 /// No key of a record begins with this byte or a higher one.
 pub(super) const PRIVATE_FROM: u8 = PART;
@@ -207,7 +212,7 @@ impl<R: AsRef<[u8]>> Plan<R> {
                 self.beside.insert(named_key(&digest, key), None);
                 self.loosened.push(digest);
             }
-            Some(Shape::Whole) | None => {}
+            Some(Shape::Whole | Shape::BrokenPage) | None => {}
         }
         Ok(row)
     }
@@ -238,6 +243,7 @@ impl<R: AsRef<[u8]>> Plan<R> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Shape {
     Whole,
+    BrokenPage,
     Parts { bytes: usize, count: u16 },
     File { bytes: usize, digest: Digest },
 }
@@ -256,6 +262,7 @@ impl Shape {
                 let digest = Digest(digest.try_into().ok()?);
                 Some(Self::File { bytes: len_of(*len), digest })
             }
+            _ if *row == BROKEN_PAGE => Some(Self::BrokenPage),
             _ => Some(Self::Whole),
         }
     }
@@ -268,6 +275,7 @@ pub(super) fn unpack(rows: &impl Rows, key: &Key, row: &[u8]) -> Result<Vec<u8>,
     let (frame, bytes) = match Shape::of(row) {
         None => return Err(corrupt("its row has no known shape")),
         Some(Shape::Whole) => return Ok(row.to_vec()),
+        Some(Shape::BrokenPage) => return Err(corrupt(BROKEN_PAGE_WORDS)),
         Some(Shape::Parts { bytes, count }) => {
             let encoded = key.encode();
             let mut frame = Vec::new();
@@ -306,9 +314,6 @@ pub(super) fn is_named(rows: &impl Rows, digest: &Digest) -> Result<bool, StoreE
 
 /// Checks a row of a private family; `None` when `key` is of no private family.
 pub(super) fn check_private(rows: &impl Rows, key: &[u8]) -> Option<Result<(), StoreError>> {
-    if key == [SEAL] {
-        return Some(Ok(()));
-    }
     let (private, owner) = Private::of(key)?;
     let check = || {
         let row = rows.row(owner)?;

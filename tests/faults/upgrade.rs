@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use fanfare::store::{FORMAT, Key, Record, Sled, Store, StoreError, verify};
+use fanfare::store::{FORMAT, Key, Record, Sled, Store, StoreError, decode_record, verify};
 use serde_json::Value;
 
 use crate::child::scratch;
@@ -131,19 +131,23 @@ fn stores_of_every_format_open_and_read_as_they_were() {
 }
 
 #[test]
-fn an_old_store_is_brought_up_to_date_by_its_first_life() {
+fn an_old_store_is_brought_up_to_date_when_it_is_opened() {
     for name in STORES {
         let golden = Golden::unpack(name);
         let path = golden.data().join("store");
-        let format = |store: &Sled| match store.get(&Key::Meta) {
+        let format = |record| match record {
             Ok(Some(Record::Meta(meta))) => meta.format,
             other => panic!("{other:?}"),
         };
+        // It is of the format it is kept for.
+        let tree = sled::open(&path).expect("it opens");
+        let row = tree.get(Key::Meta.encode()).expect("it is read").expect("it is there");
+        assert_eq!(format!("v{}", format(decode_record(&Key::Meta, &row).map(Some))), name);
+        drop(tree);
         let store = Sled::open(&path).expect("it opens");
-        assert_eq!(format!("v{}", format(&store)), name);
+        assert_eq!(format(store.get(&Key::Meta)), FORMAT);
         assert_eq!(verify(&store).expect("it is read").findings, []);
         store.begin_epoch().expect("room");
-        assert_eq!(format(&store), FORMAT);
         assert_eq!(verify(&store).expect("it is read").findings, []);
     }
 }

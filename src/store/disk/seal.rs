@@ -1,7 +1,7 @@
 //! The seal: how many commits there have been, and the sum over all rows there are.
 //!
 //! Where sled's log is damaged, sled reads past it or stops before it, in silence: what it then
-//! shows is whole, but older, here or there or everywhere. So every commit also writes the seal.
+//! shows is whole, but older, here or there or everywhere. So every group of the log has the seal.
 //! Rows that are older than they were, or gone, do not add up to it; and a count below the one
 //! that was reached, which is kept beside the tree, says that the newest commits are gone.
 
@@ -10,13 +10,15 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use sled::IVec;
+
 use super::guard::io;
 use crate::store::StoreError;
-use crate::store::pack::SEAL;
+use crate::store::pack::{Change, NO_ROWS_FROM};
 
-/// The seal's own key: a private family with one row.
-pub(super) const KEY: [u8; 1] = [SEAL];
-/// The layout of the row.
+/// Where formats before the log keep the seal.
+pub(super) const KEY: [u8; 1] = [NO_ROWS_FROM];
+/// The layout of that row.
 const VERSION: u8 = 1;
 /// The file of how many commits are known to be durable.
 const REACHED: &str = "reached";
@@ -31,7 +33,8 @@ pub(super) struct Seal {
 }
 
 impl Seal {
-    /// The row it is kept in.
+    /// The row that formats before the log keep it in.
+    #[cfg(test)]
     pub(super) fn row(self) -> Vec<u8> {
         let mut row = vec![VERSION];
         row.extend_from_slice(&self.commits.to_be_bytes());
@@ -45,6 +48,20 @@ impl Seal {
         let (commits, sum) = rest.split_first_chunk()?;
         let sum = u64::from_be_bytes(sum.try_into().ok()?);
         (version == VERSION).then_some(Self { commits: u64::from_be_bytes(*commits), sum })
+    }
+
+    /// The seal after one more commit.
+    pub(super) fn after(mut self, changes: &[(Vec<u8>, Change<IVec>)]) -> Self {
+        self.commits += 1;
+        for (key, Change { row, before }) in changes {
+            if let Some(before) = before {
+                self.take(key, before);
+            }
+            if let Some(row) = row {
+                self.add(key, row);
+            }
+        }
+        self
     }
 
     /// Counts a row in.

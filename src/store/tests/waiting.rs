@@ -1,45 +1,74 @@
-//! Commits that sled has not been given yet are read as if it had them.
+//! Commits that wait, are in the log, or are half merged are read as if sled had their rows.
 
 use proptest::prelude::*;
 
-use super::support::{OnDisk, memo, put};
-use crate::store::{Key, Memory, Order, Scanned, Store, Write};
+use super::support::{OnDisk, at, long, memo, put};
+use crate::model::{BatchId, Digest, PostId, TargetIx};
+use crate::store::{
+    DefinitionRecord, Key, Memory, Order, PostPlace, Record, Scanned, Sled, Store, UpkeepRecord,
+    Write,
+};
 
 /// What is done to a store.
 #[derive(Debug, Clone)]
 enum Step {
     Commit(Vec<(u8, Option<u16>)>),
     Flush,
+    Settle,
+    Reopen,
     Scan { from: u8, to: u8, descending: bool, limit: usize },
 }
 
+/// Keys there are.
+const KEYS: u8 = 96;
+
 fn step() -> impl Strategy<Value = Step> {
-    // Texts of all lengths: rows of their own, in parts, and in files.
-    let text =
-        proptest::option::weighted(0.7, prop_oneof![0u16..40, 3_000u16..5_000, 9_000u16..30_000]);
-    let commit = proptest::collection::vec((0u8..24, text), 1..5);
-    let scan = (0u8..24, 0u8..24, any::<bool>(), 0usize..30);
+    // Texts of all lengths: rows that share pages, fill one, are in parts, and in files.
+    let length =
+        prop_oneof![3 => 0u16..40, 2 => 300u16..3_590, 1 => 3_500u16..5_000, 1 => 9_000u16..30_000];
+    let commit =
+        proptest::collection::vec((0..KEYS, proptest::option::weighted(0.7, length)), 1..9);
+    let scan = (0..KEYS, 0..KEYS, any::<bool>(), 0usize..60);
     prop_oneof![
-        4 => commit.prop_map(Step::Commit),
-        1 => Just(Step::Flush),
-        4 => scan.prop_map(|(from, to, descending, limit)| {
+        8 => commit.prop_map(Step::Commit),
+        3 => Just(Step::Flush),
+        1 => Just(Step::Settle),
+        1 => Just(Step::Reopen),
+        6 => scan.prop_map(|(from, to, descending, limit)| {
             Step::Scan { from, to, descending, limit }
         }),
     ]
 }
 
+/// Keys of families with pages and without, in turns.
 fn key(n: u8) -> Key {
-    memo(u128::from(n / 4) + 1, u16::from(n % 4))
+    match n {
+        0..24 => Key::Definition(Digest([n; 32])),
+        24..72 => memo(u128::from(n / 6), u16::from(n % 6)),
+        72..84 => Key::Post(PostId::from_raw(u128::from(n))),
+        _ => Key::Upkeep(Digest([n; 32])),
+    }
+}
+
+fn record(n: u8, length: u16) -> Record {
+    let text = long(usize::from(length), u64::from(n));
+    match key(n) {
+        Key::Definition(_) => Record::Definition(DefinitionRecord { name: String::new(), text }),
+        Key::Memo(..) => Record::Memo(text),
+        Key::Post(_) => {
+            let batch = BatchId::from_raw(u128::from(length));
+            Record::Post(PostPlace { batch, ix: TargetIx(0) })
+        }
+        _ => Record::Upkeep(UpkeepRecord { name: String::new(), ran_at: at(0), report: text }),
+    }
 }
 
 fn writes(store: &Memory, changes: &[(u8, Option<u16>)]) -> Vec<Write> {
-    let write = |(n, text): &(u8, Option<u16>)| match text {
+    let write = |(n, length): &(u8, Option<u16>)| match length {
         None => Write::Delete(key(*n)),
-        Some(length) => match put(key(*n), &"x".repeat(usize::from(*length))) {
-            // The first of a commit to speak of a key that is not there may say so.
-            Write::Put(key, record) if store.get(&key) == Ok(None) => Write::New(key, record),
-            other => other,
-        },
+        // The first of a commit to speak of a key that is not there may say so.
+        Some(length) if store.get(&key(*n)) == Ok(None) => Write::New(key(*n), record(*n, *length)),
+        Some(length) => Write::Put(key(*n), record(*n, *length)),
     };
     changes.iter().map(write).collect()
 }
@@ -51,12 +80,14 @@ fn scan(store: &dyn Store, step: &Step) -> Vec<Scanned> {
     store.scan_checked(&from, &to, order, *limit).expect("sound")
 }
 
+const ALL: Step = Step::Scan { from: 0, to: KEYS - 1, descending: false, limit: usize::MAX };
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn disk_and_memory_answer_alike(steps in proptest::collection::vec(step(), 1..40)) {
-        let disk = OnDisk::new();
+    fn disk_and_memory_answer_alike(steps in proptest::collection::vec(step(), 1..80)) {
+        let mut disk = OnDisk::new();
         let memory = Memory::new();
         let epoch = memory.begin_epoch().expect("memory");
         for step in &steps {
@@ -70,6 +101,12 @@ proptest! {
                     }
                 }
                 Step::Flush => disk.store.flush().expect("sound"),
+                Step::Settle => drop(disk.store.raw_sizes()),
+                Step::Reopen => {
+                    disk.store.flush().expect("sound");
+                    disk = disk.reopen();
+                    prop_assert_eq!(disk.store.check_whole(), Ok(()));
+                }
                 Step::Scan { .. } => {
                     prop_assert_eq!(scan(&disk.store, step), scan(&memory, step));
                 }
@@ -78,8 +115,38 @@ proptest! {
         disk.store.flush().expect("sound");
         prop_assert_eq!(disk.store.check_whole(), Ok(()));
         let disk = disk.reopen();
-        let all = Step::Scan { from: 0, to: 23, descending: false, limit: usize::MAX };
-        prop_assert_eq!(scan(&disk.store, &all), scan(&memory, &all));
+        prop_assert_eq!(scan(&disk.store, &ALL), scan(&memory, &ALL));
+        prop_assert_eq!(disk.store.check_whole(), Ok(()));
+        prop_assert!(disk.store.blobs_empty());
+    }
+
+    #[test]
+    fn an_older_layout_is_laid_out_anew_however_often_that_is_cut_short(
+        steps in proptest::collection::vec(step(), 1..60),
+        cuts in proptest::collection::vec(0usize..4, 0..4),
+    ) {
+        let mut disk = OnDisk::new();
+        let memory = Memory::new();
+        let epoch = memory.begin_epoch().expect("memory");
+        for step in &steps {
+            if let Step::Commit(changes) = step {
+                let writes = writes(&memory, changes);
+                disk.commit(&writes);
+                memory.commit(epoch, &writes).expect("memory");
+            }
+        }
+        disk.store.make_older();
+        let OnDisk { folder, store, epoch } = disk;
+        drop(store);
+        for batches in cuts {
+            Sled::lay_out_partly(folder.path(), batches);
+        }
+        let store = Sled::open(folder.path()).expect("the same store");
+        disk = OnDisk { folder, store, epoch };
+        prop_assert_eq!(scan(&disk.store, &ALL), scan(&memory, &ALL));
+        prop_assert_eq!(disk.store.check_whole(), Ok(()));
+        let disk = disk.reopen();
+        prop_assert_eq!(scan(&disk.store, &ALL), scan(&memory, &ALL));
         prop_assert_eq!(disk.store.check_whole(), Ok(()));
     }
 }

@@ -1,0 +1,109 @@
+//! What tests do to a store behind its back.
+
+use std::ops::Bound;
+use std::path::Path;
+
+use sled::IVec;
+
+use super::database::Database;
+use super::layers::{Entries, Entry};
+use super::spill::SpillFolder;
+use super::tree::Tree;
+use super::{PAGED_FORMAT, Sled, merge, seal};
+use crate::store::pack::{NO_ROWS_FROM, Rows};
+use crate::store::{Key, MetaRecord, Order, Record, StoreError, record};
+
+impl Sled {
+    /// Bytes of the log that have been written out.
+    pub(in crate::store) fn log_bytes(&self) -> i64 {
+        self.tree.db.written()
+    }
+
+    /// Moves all rows to their places in the tree, and leaves none in the log.
+    fn settle(&self) {
+        let mut writer = self.writer();
+        self.hand_over(&mut writer).expect("a sound disk");
+        self.merge(&mut writer, usize::MAX).expect("a sound disk");
+        self.log(&mut writer).expect("a sound disk");
+        self.begin_merge(&mut writer);
+        self.merge(&mut writer, usize::MAX).expect("a sound disk");
+    }
+
+    fn change(&self, key: &[u8], row: Option<&[u8]>) {
+        self.settle();
+        let entry = Entry { row: row.map(IVec::from), fresh: false };
+        let rows = Entries::from([(key.to_vec(), entry)]);
+        let step = merge::step(&self.tree, &rows, &[], usize::MAX).expect("a sound disk");
+        self.tree.db.apply_batch(step.batch).expect("a sound disk");
+    }
+
+    /// Puts raw bytes under a raw key, as damage would.
+    pub(in crate::store) fn damage(&self, key: &[u8], row: &[u8]) {
+        self.change(key, Some(row));
+    }
+
+    /// Tears a raw row out.
+    pub(in crate::store) fn tear(&self, key: &[u8]) {
+        self.change(key, None);
+    }
+
+    /// The raw bytes under a raw key.
+    pub(in crate::store) fn raw(&self, key: &[u8]) -> Option<Vec<u8>> {
+        self.settle();
+        self.tree.row(key).expect("a sound disk").map(|row| row.to_vec())
+    }
+
+    /// How many raw rows there are, and the bytes of the largest value.
+    pub(in crate::store) fn raw_sizes(&self) -> (usize, usize) {
+        self.settle();
+        let mut rows = 0;
+        let count = &mut |_: &[u8], _: &[u8]| {
+            rows += 1;
+            Ok(true)
+        };
+        let all = self.tree.visit(Bound::Unbounded, Bound::Unbounded, Order::Ascending, count);
+        all.expect("a sound disk");
+        let values = self.tree.db.iter().map(|value| value.expect("a sound disk").1.len());
+        (rows, values.max().unwrap_or(0))
+    }
+
+    /// Lays all rows out as the format before pages did, its seal among them.
+    pub(in crate::store) fn make_older(&self) {
+        self.settle();
+        let mut batch = sled::Batch::default();
+        for value in self.tree.db.iter() {
+            let (place, _) = value.expect("a sound disk");
+            if place[0] >= NO_ROWS_FROM {
+                batch.remove(place);
+            }
+        }
+        let mut seal = self.writer().seal.expect("it is sealed");
+        let each = &mut |key: &[u8], row: &[u8]| {
+            let mut row = row.to_vec();
+            if *key == Key::Meta.encode() {
+                seal.take(key, &row);
+                let meta = MetaRecord { format: PAGED_FORMAT - 1, epoch: 1 };
+                row = record::encode(&Key::Meta, &Record::Meta(meta));
+                seal.add(key, &row);
+            }
+            batch.insert(key, row);
+            Ok(true)
+        };
+        let all = self.tree.visit(Bound::Unbounded, Bound::Unbounded, Order::Ascending, each);
+        all.expect("a sound disk");
+        batch.insert(&seal::KEY, seal.row());
+        self.tree.db.apply_batch(batch).expect("a sound disk");
+    }
+
+    /// Lays some rows out anew, as a start does that is cut short.
+    pub(in crate::store) fn lay_out_partly(folder: &Path, batches: usize) {
+        let db = Database::open(folder).expect("a sound disk");
+        let tree = Tree { db, spill: SpillFolder::open(folder).expect("room") };
+        let mut left = batches;
+        drop(merge::lay_out(&tree, |batch| {
+            left = left.checked_sub(1).ok_or(StoreError::Still { problem: String::new() })?;
+            tree.db.apply_batch(batch).expect("a sound disk");
+            Ok(())
+        }));
+    }
+}
