@@ -6,8 +6,9 @@
 //! accepted, because memory may be ahead of the disk from then on. And where its log is damaged it
 //! may open as it was before, in silence: so all rows are sealed.
 //!
-//! What a value costs in sled is many times its bytes, so commits go there as a log first, and
-//! later, sorted and many rows to a value, to their places.
+//! A row costs in sled many times its bytes, and a flush many steps. So commits are made durable in
+//! a log of ours; their rows go to sled later, sorted, without what has changed since, and many to
+//! a value.
 
 mod database;
 mod file;
@@ -26,21 +27,23 @@ mod whole;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use database::Database;
 use file::DataFile;
 use guard::guarded;
 use hold::Hold;
-use layers::{Layers, View, row_bytes};
+use layers::{Layers, View};
 use seal::{Reached, Seal};
 use spill::SpillFolder;
 use tree::Tree;
+use wal::{Told, Wal};
 
 use super::pack::{self, Rows};
 use super::still::{self, Aside};
 use super::{
     FORMAT, Key, MetaRecord, Order, RawFrame, Record, Scanned, Store, StoreError, Write, read,
+    record,
 };
 use crate::model::Digest;
 
@@ -52,8 +55,10 @@ const PAGED_FORMAT: u32 = 4;
 /// it is merged, and the more memory it takes: two layers and what is around each row, up to ten
 /// times this. Builds with debug assertions merge early, so that every test meets it.
 const YOUNG_BYTES_MAX: usize = if cfg!(debug_assertions) { 8 << 10 } else { 2 << 20 };
-/// For each byte handed over so many are merged: the old layer is gone before the next is full.
+/// For each byte of the log so many are merged: the old layer is gone before the next is full.
 const MERGE_PACE: usize = 2;
+/// More than this does not wait for a flush.
+const WAITING_BYTES_MAX: usize = 512 << 10;
 
 /// A folder with a sled tree in it, held by this process alone.
 #[derive(Debug)]
@@ -72,8 +77,9 @@ pub struct Sled {
 }
 
 /// What only one thread at a time may have.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Writer {
+    wal: Wal,
     /// Files that commits since the last flush stopped naming.
     loosened: Vec<Digest>,
     /// Why nothing more is written.
@@ -84,19 +90,8 @@ struct Writer {
     seal: Option<Seal>,
     /// The segment of sled's log up to which all is synced.
     synced: i64,
-    /// Our log.
-    pieces: wal::Pieces,
-    /// How far the old layer is merged.
-    merging: Option<Merging>,
-}
-
-/// The merging of the old layer.
-#[derive(Debug)]
-struct Merging {
-    /// From which key on it is not merged; none when all is.
-    from: Option<Vec<u8>>,
-    /// Pieces of the log before this one are not needed any more when it is merged.
-    forget: u64,
+    /// From which key on the old layer is not merged; none when there is nothing to merge.
+    merging: Option<Vec<u8>>,
 }
 
 impl Sled {
@@ -113,10 +108,19 @@ impl Sled {
         let file = DataFile::of(folder)?;
         let tree = Tree { db, spill: SpillFolder::open(folder)? };
         let reached = Reached::open(folder)?;
+        refuse_newer(&tree)?;
+        let (wal, Told { old, young, seal }) = Wal::open(folder)?;
         file::sync_new_store(folder)?;
-        let wal::Told { young, seal, pieces } = wal::read(&tree.db)?;
-        let seal = seal.map_or_else(|| whole::old_seal(&tree.db), |seal| Ok(Some(seal)))?;
-        let layers = Layers { young, ..Layers::default() };
+        let writer = Writer {
+            wal,
+            loosened: Vec::new(),
+            broken: None,
+            aside: None,
+            seal: seal.map_or_else(|| whole::old_seal(&tree.db), |seal| Ok(Some(seal)))?,
+            synced: 0,
+            merging: (!old.rows().is_empty()).then(Vec::new),
+        };
+        let layers = Layers { old, young, ..Layers::default() };
         let store = Self {
             tree,
             file,
@@ -124,7 +128,7 @@ impl Sled {
             folder: folder.to_owned(),
             epoch: AtomicU64::new(0),
             layers: RwLock::new(layers),
-            writer: Mutex::new(Writer { seal, pieces, ..Writer::default() }),
+            writer: Mutex::new(writer),
             _hold: hold,
         };
         store.begin()?;
@@ -167,14 +171,11 @@ impl Sled {
             self.write_meta(|_| 0)?;
             return file::mark(&self.folder);
         };
-        if meta.format > FORMAT {
-            return Err(StoreError::TooNew { found: meta.format, known: FORMAT });
-        }
         self.check_count(meta.format)?;
         self.epoch.store(meta.epoch, Ordering::SeqCst);
         if meta.format < PAGED_FORMAT {
             let mut writer = self.writer();
-            merge::lay_out(&self.tree, |batch| self.give(&mut writer, batch, |_| {}))?;
+            merge::lay_out(&self.tree, |batch| self.give(&mut writer, batch))?;
             drop(writer);
             self.write_meta(|epoch| epoch)?;
         }
@@ -204,10 +205,20 @@ impl Sled {
         writer.check("begin epoch")?;
         let epoch = next(self.epoch.load(Ordering::SeqCst));
         let meta = Record::Meta(MetaRecord { format: FORMAT, epoch });
-        self.apply(&mut writer, &[Write::Put(Key::Meta, meta)])?;
+        let put = Write::Put(Key::Meta, meta);
+        self.apply(&mut writer, std::slice::from_ref(&put))?;
         self.epoch.store(epoch, Ordering::SeqCst);
         drop(writer);
         self.flush()?;
+        // In the tree as well, where programs of other formats look.
+        let mut batch = sled::Batch::default();
+        batch.remove(&seal::KEY);
+        if let Write::Put(key, record) = put {
+            batch.insert(key.encode(), record::encode(&key, &record));
+        }
+        let mut writer = self.writer();
+        self.give(&mut writer, batch)?;
+        self.settle_tree(&mut writer)?;
         Ok(epoch)
     }
 
@@ -226,11 +237,10 @@ impl Sled {
             let before = view.row(&key)?;
             changes.push((key, pack::Change { row, before }));
         }
-        let sizes = changes.iter().map(|(key, change)| row_bytes(key, change.row.as_deref()));
-        let full = layers.waiting.bytes() + sizes.sum::<usize>() > pack::COMMIT_BYTES_MAX;
+        let full = layers.waiting.bytes() > WAITING_BYTES_MAX;
         drop(layers);
         if full {
-            self.hand_over(writer)?;
+            self.log(writer)?;
         }
         writer.seal = Some(seal.after(&changes));
         writer.loosened.extend(plan.loosened);
@@ -238,93 +248,76 @@ impl Sled {
         Ok(())
     }
 
-    /// Gives sled the commits that wait, as one group of the log, and goes on merging.
-    fn hand_over(&self, writer: &mut Writer) -> Result<(), StoreError> {
-        if self.layers().commits == 0 {
-            return Ok(());
-        }
-        let bytes = self.log(writer)?;
-        self.merge(writer, bytes * MERGE_PACE)
-    }
-
-    /// Writes what waits to the log; returns its bytes.
+    /// Writes what waits to the log, if anything does; returns the bytes.
     fn log(&self, writer: &mut Writer) -> Result<usize, StoreError> {
-        let mut batch = sled::Batch::default();
-        let pieces = {
+        let written = {
             let layers = self.layers();
-            // Programs that know nothing of the log find out here that they are too old.
-            let meta = Key::Meta.encode();
-            if let Some(row) = layers.waiting.row(&meta) {
-                batch.insert(meta, row);
+            if layers.commits == 0 {
+                return Ok(0);
             }
-            wal::pieces(&layers.waiting, writer.seal.unwrap_or_default())
+            writer.wal.write(&layers.waiting, writer.seal.unwrap_or_default())
         };
-        if writer.pieces.next == 0 {
-            batch.remove(&seal::KEY);
-        }
-        let first = writer.pieces.next;
-        let mut bytes = 0;
-        for (n, piece) in (first..).zip(pieces) {
-            bytes += piece.len();
-            batch.insert(&wal::place(n), piece);
-            writer.pieces.next = n + 1;
-        }
-        writer.pieces.newest = first;
-        self.give(writer, batch, Layers::logged)?;
+        let bytes = writer.note(written)?;
+        self.layers_mut().logged();
         Ok(bytes)
     }
 
-    /// Makes the young layer the old one. The newest group stays in the log.
-    fn begin_merge(&self, writer: &mut Writer) {
+    /// Makes the young layer the old one.
+    fn begin_merge(&self, writer: &mut Writer) -> Result<(), StoreError> {
+        let turned = writer.wal.current().sync().and_then(|()| writer.wal.turn());
+        writer.note(turned)?;
         let mut layers = self.layers_mut();
         layers.old = std::mem::take(&mut layers.young);
-        writer.merging = Some(Merging { from: Some(Vec::new()), forget: writer.pieces.newest });
+        writer.merging = Some(Vec::new());
+        Ok(())
     }
 
     /// Merges about so many bytes of the old layer.
     fn merge(&self, writer: &mut Writer, bytes: usize) -> Result<(), StoreError> {
         let mut left = bytes;
-        if writer.merging.is_none() && self.layers().young.bytes() > YOUNG_BYTES_MAX {
-            self.begin_merge(writer);
+        if writer.merging.is_none()
+            && (writer.wal.is_full() || self.layers().young.bytes() > YOUNG_BYTES_MAX)
+        {
+            self.begin_merge(writer)?;
         }
         while left > 0
-            && let Some(Merging { from, forget }) = writer.merging.take()
+            && let Some(from) = writer.merging.take()
         {
-            let Some(from) = from else {
-                let (batch, oldest) = merge::forget(writer.pieces.from, forget);
-                self.give(writer, batch, |_| {})?;
-                writer.pieces.from = oldest;
-                if oldest < forget {
-                    writer.merging = Some(Merging { from: None, forget });
-                } else {
-                    // It may take a while to drop.
-                    let old = std::mem::take(&mut self.layers_mut().old);
-                    drop(old);
-                }
-                continue;
-            };
-            let step = merge::step(&self.tree, self.layers().old.rows(), &from, left)?;
+            let step = merge::step(&self.tree, self.layers().old.rows(), &from, left);
+            let step = writer.note(step)?;
             left = left.saturating_sub(step.taken.max(1));
-            self.give(writer, step.batch, |_| {})?;
-            writer.merging = Some(Merging { from: step.next, forget });
+            self.give(writer, step.batch)?;
+            writer.merging = step.next;
+            if writer.merging.is_none() {
+                // The log of these rows is written over next.
+                self.settle_tree(writer)?;
+                let old = std::mem::take(&mut self.layers_mut().old);
+                // It may take a while to drop.
+                drop(old);
+            }
         }
         Ok(())
     }
 
-    /// Gives sled a batch, and changes the layers at the same moment.
-    fn give(
-        &self,
-        writer: &mut Writer,
-        batch: sled::Batch,
-        then: impl FnOnce(&mut Layers),
-    ) -> Result<(), StoreError> {
+    /// Gives sled a batch.
+    fn give(&self, writer: &mut Writer, batch: sled::Batch) -> Result<(), StoreError> {
         let written = self.write_out(writer);
         writer.note(written)?;
-        let mut layers = self.layers_mut();
-        let applied = guarded("commit", || self.tree.db.apply_batch(batch));
-        then(&mut layers);
+        // Nobody reads several rows meanwhile.
+        let layers = self.layers_mut();
+        let applied = guarded("merge", || self.tree.db.apply_batch(batch));
         drop(layers);
         writer.note(applied)
+    }
+
+    /// Makes all that sled was given durable.
+    fn settle_tree(&self, writer: &mut Writer) -> Result<(), StoreError> {
+        let flushed = guarded("flush", || self.tree.db.flush()).and_then(|_| {
+            let written = self.tree.db.segment_written();
+            self.file.sync().map(|()| written)
+        });
+        writer.synced = writer.note(flushed)?;
+        Ok(())
     }
 
     fn layers(&self) -> RwLockReadGuard<'_, Layers> {
@@ -342,11 +335,8 @@ impl Sled {
     /// Syncs where sled has begun a segment of its log since the last sync. When it opens, it
     /// trusts that of two segments begun one after the other the first is whole.
     fn write_out(&self, writer: &mut Writer) -> Result<(), StoreError> {
-        if guarded("commit", || self.tree.db.segment())? > writer.synced {
-            guarded("write out", || self.tree.db.flush())?;
-            let written = self.tree.db.segment_written();
-            self.file.sync()?;
-            writer.synced = written;
+        if guarded("merge", || self.tree.db.segment())? > writer.synced {
+            self.settle_tree(writer)?;
         }
         Ok(())
     }
@@ -401,21 +391,19 @@ impl Store for Sled {
     }
 
     fn flush(&self) -> Result<(), StoreError> {
-        let (loosened, commits) = {
+        let (loosened, commits, bytes, log) = {
             let mut writer = self.writer();
             writer.check("flush")?;
-            self.hand_over(&mut writer)?;
+            let bytes = self.log(&mut writer)?;
             let commits = writer.seal.map_or(0, |seal| seal.commits);
-            (std::mem::take(&mut writer.loosened), commits)
+            let loosened = std::mem::take(&mut writer.loosened);
+            (loosened, commits, bytes, Arc::clone(writer.wal.current()))
         };
-        let flushed = guarded("flush", || self.tree.db.flush()).and_then(|_| {
-            let written = self.tree.db.segment_written();
-            self.file.sync()?;
-            self.reached.note(commits).map(|()| written)
-        });
+        let flushed = log.sync().and_then(|()| self.reached.note(commits));
         {
             let mut writer = self.writer();
-            writer.synced = writer.note(flushed)?;
+            writer.note(flushed)?;
+            self.merge(&mut writer, bytes * MERGE_PACE)?;
         }
         self.remove_files(loosened);
         Ok(())
@@ -449,6 +437,16 @@ impl Store for Sled {
             return Ok(());
         }
         Err(self.corrupt("some of its records are older than they were, or gone".to_owned()))
+    }
+}
+
+/// Refuses a tree that a newer program wrote.
+fn refuse_newer(tree: &Tree) -> Result<(), StoreError> {
+    match read::get(tree, &Key::Meta)? {
+        Some(Record::Meta(MetaRecord { format, .. })) if format > FORMAT => {
+            Err(StoreError::TooNew { found: format, known: FORMAT })
+        }
+        _ => Ok(()),
     }
 }
 

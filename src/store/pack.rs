@@ -15,7 +15,7 @@ use crate::model::Digest;
 const FRAME_BYTES_MAX: usize = 8 << 20;
 /// A row's value stays below 4 KiB: above, sled moves pages to blob files that it never syncs.
 const PART_BYTES_MAX: usize = 3_584;
-/// All rows of one commit: above 64 KiB sled may tear a batch on power loss.
+/// All rows of one commit: a batch of 25 targets fits, and what is longer belongs into files.
 pub(super) const COMMIT_BYTES_MAX: usize = 60 << 10;
 /// Frames up to this size are never worth a file of their own.
 const SPILL_BYTES_MIN: usize = 512;

@@ -111,9 +111,12 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 /// Damages one file of a store, and says how.
 pub fn damage(store: &Path, dice: &mut Dice) -> String {
     let all = files(store);
-    let others: Vec<_> = all.iter().filter(|path| !path.ends_with("db")).collect();
-    let path =
-        if dice.chance(70) { store.join("db") } else { others[dice.below(others.len())].clone() };
+    let log = ["log-even", "log-odd"][dice.below(2)];
+    let path = match dice.below(100) {
+        0..40 => store.join("db"),
+        40..75 => store.join(log),
+        _ => all[dice.below(all.len())].clone(),
+    };
     let mut bytes = std::fs::read(&path).expect("a file");
     let length = bytes.len();
     let at = dice.below(length.max(1));

@@ -6,10 +6,10 @@ use std::path::Path;
 use sled::IVec;
 
 use super::database::Database;
-use super::layers::{Entries, Entry};
+use super::layers::{Entries, Entry, Layer};
 use super::spill::SpillFolder;
 use super::tree::Tree;
-use super::{PAGED_FORMAT, Sled, merge, seal};
+use super::{PAGED_FORMAT, Sled, merge, seal, wal};
 use crate::store::pack::{NO_ROWS_FROM, Rows};
 use crate::store::{Key, MetaRecord, Order, Record, StoreError, record};
 
@@ -22,11 +22,15 @@ impl Sled {
     /// Moves all rows to their places in the tree, and leaves none in the log.
     fn settle(&self) {
         let mut writer = self.writer();
-        self.hand_over(&mut writer).expect("a sound disk");
-        self.merge(&mut writer, usize::MAX).expect("a sound disk");
         self.log(&mut writer).expect("a sound disk");
-        self.begin_merge(&mut writer);
         self.merge(&mut writer, usize::MAX).expect("a sound disk");
+        // Once for each file of the log.
+        for _ in 0..2 {
+            self.begin_merge(&mut writer).expect("a sound disk");
+            let seal = writer.seal.expect("it is sealed");
+            writer.wal.write(&Layer::default(), seal).expect("a sound disk");
+            self.merge(&mut writer, usize::MAX).expect("a sound disk");
+        }
     }
 
     fn change(&self, key: &[u8], row: Option<&[u8]>) {
@@ -93,6 +97,9 @@ impl Sled {
         all.expect("a sound disk");
         batch.insert(&seal::KEY, seal.row());
         self.tree.db.apply_batch(batch).expect("a sound disk");
+        for name in wal::NAMES {
+            std::fs::remove_file(self.folder.join(name)).expect("ours");
+        }
     }
 
     /// Lays some rows out anew, as a start does that is cut short.

@@ -48,11 +48,6 @@ impl Layer {
         self.bytes
     }
 
-    /// The row that it puts under `key`.
-    pub(super) fn row(&self, key: &[u8]) -> Option<IVec> {
-        self.rows.get(key)?.row.clone()
-    }
-
     /// Takes a newer change in.
     pub(super) fn put(&mut self, key: Vec<u8>, newer: Entry) {
         let bytes = row_bytes(&key, newer.row.as_deref());

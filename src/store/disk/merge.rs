@@ -1,21 +1,18 @@
 //! The way of rows from the old layer into the tree.
 //!
-//! It is gone in small steps, each a batch of sled's, by those who hand commits over: a step for
-//! what they add. A step that is lost in a crash is made again, for the log still has its rows.
+//! It is gone in small steps, each a batch of sled's, by those who flush: for what they add. A step
+//! that is lost in a crash is made again, for the log still has its rows.
 
 use std::ops::Bound;
 
 use super::layers::{Entries, Entry, row_bytes};
 use super::page;
 use super::tree::{Tree, broken_page};
-use super::wal;
 use crate::store::StoreError;
 
 /// Bytes of one batch at the most, but for one page more. sled may write twenty times as many, and
 /// what it writes at once must stay below a segment of its log.
 const BATCH_BYTES_MAX: usize = 24 << 10;
-/// Pieces of the log that one batch removes at the most.
-const PIECES_MAX: u64 = 400;
 
 /// A step.
 #[derive(Debug, Default)]
@@ -105,15 +102,6 @@ impl Step {
         let moved = rows.range::<[u8], _>((Bound::Included(from), to));
         moved.for_each(|(key, _)| self.batch.remove(key.as_slice()));
     }
-}
-
-/// Removes pieces of the log from `from` on that come before `to`; returns which is then the
-/// oldest.
-pub(super) fn forget(from: u64, to: u64) -> (sled::Batch, u64) {
-    let end = to.min(from + PIECES_MAX);
-    let mut batch = sled::Batch::default();
-    (from..end).for_each(|n| batch.remove(&wal::place(n)));
-    (batch, end)
 }
 
 /// Lays the rows of paged families out in pages where an older program left them as values of their

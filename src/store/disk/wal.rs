@@ -1,92 +1,186 @@
-//! The log of what the tree does not hold yet.
+//! The write-ahead log: what has been committed and is not in the tree yet.
 //!
-//! Commits that are flushed together are one *group*: the rows they changed and the seal after
-//! them, cut into a few values of sled's. Reading the groups again in their order gives the young
-//! layer again. A group goes when the tree holds its rows; the newest stays, for its seal.
+//! Commits that are flushed together are one *group*: the rows they changed, and the seal after
+//! them. A group is written with one call behind the one before it and made durable with one
+//! fdatasync; to the tree its rows go later, with many others. What is read again at a start gives
+//! the layers again.
+//!
+//! There are two files, which take turns: a *generation* of the log is written over the one before
+//! the last, whose rows are durable in the tree by then. A group carries its generation and the
+//! checksum of the group before it, so that what is left of older ones is told from it. Where the
+//! groups end, a crash ended them, or damage; then the count of commits does not reach what it
+//! did (`seal.rs`).
 
-use std::ops::RangeInclusive;
+use std::fs::{File, OpenOptions};
+use std::io::Read;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use sled::IVec;
 
-use super::database::Database;
-use super::guard::guarded_read;
+use super::guard::io;
 use super::layers::{Entry, Layer};
 use super::seal::Seal;
-use crate::store::{FORMAT, StoreError};
+use crate::store::StoreError;
 
-/// Private family: `f3 n`, a piece of a group.
-const LOG: u8 = 0xf3;
-/// A piece stays below 4 KiB, like every value.
-const PIECE_BYTES_MAX: usize = 3_584;
-/// The first byte of a group's first piece, and of its others.
-const FIRST: u8 = 1;
-const NEXT: u8 = 2;
-/// The kind, the store's format, the bytes of the changes, the seal, the checksum.
-const HEAD_BYTES: usize = 1 + 4 + 4 + 8 + 8 + 4;
+/// The files, by the lowest bit of the generation.
+pub(super) const NAMES: [&str; 2] = ["log-even", "log-odd"];
+/// A file grows by this: a flush of bytes that were there before is the cheaper one.
+const GROW_BYTES: u64 = if cfg!(debug_assertions) { 16 << 10 } else { 1 << 20 };
+/// A generation with more bytes than this should end.
+const GENERATION_BYTES_MAX: u64 = if cfg!(debug_assertions) { 32 << 10 } else { 4 << 20 };
+/// The layout of a group.
+const VERSION: u32 = 1;
+/// Version, bytes of the changes, generation, seal, checksum of the group before it and its own.
+const HEAD_BYTES: usize = 4 + 4 + 8 + 8 + 8 + 4 + CHECK_BYTES;
+const CHECK_BYTES: usize = 4;
 /// The length of a row that there is none of any more.
 const GONE: u16 = u16::MAX;
 /// What a change takes in a group beside its key and its row.
 const CHANGE_BYTES: usize = 3;
 
-/// What the log of a store says.
+/// The log of a store.
+#[derive(Debug)]
+pub(super) struct Wal {
+    files: [Arc<LogFile>; 2],
+    generation: u64,
+    /// Where the next group goes.
+    at: u64,
+    /// The checksum of the group before it in this generation.
+    before: u32,
+    /// Bytes of the file that is written to.
+    length: u64,
+}
+
+/// One of the files.
+#[derive(Debug)]
+pub(super) struct LogFile {
+    file: File,
+    path: PathBuf,
+    inode: u64,
+}
+
+/// What a log says.
 #[derive(Debug, Default)]
 pub(super) struct Told {
-    /// The young layer.
+    /// What the generation before the newest says.
+    pub(super) old: Layer,
+    /// What the newest generation says.
     pub(super) young: Layer,
     /// The seal after the newest group; none where there is no group.
     pub(super) seal: Option<Seal>,
-    /// The pieces there are.
-    pub(super) pieces: Pieces,
 }
 
-/// Which pieces there are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Pieces {
-    /// The oldest.
-    pub(super) from: u64,
-    /// The first of the newest group.
-    pub(super) newest: u64,
-    /// The number of the next one to be written.
-    pub(super) next: u64,
+/// What a file says.
+#[derive(Debug, Default)]
+struct Generation {
+    number: u64,
+    layer: Layer,
+    seal: Option<Seal>,
+    end: u64,
+    before: u32,
 }
 
-/// Where a piece is.
-pub(super) fn place(n: u64) -> [u8; 9] {
-    let mut place = [LOG; 9];
-    place[1..].copy_from_slice(&n.to_be_bytes());
-    place
-}
-
-/// All places there are.
-fn places() -> RangeInclusive<[u8; 9]> {
-    place(0)..=place(u64::MAX)
-}
-
-/// A group as its pieces.
-pub(super) fn pieces(layer: &Layer, seal: Seal) -> Vec<Vec<u8>> {
-    let mut body = Vec::with_capacity(layer.bytes());
-    for (key, Entry { row, .. }) in layer.rows() {
-        body.push(u8::try_from(key.len()).expect("a key has at most 60 bytes"));
-        let len = row.as_ref().map(|row| u16::try_from(row.len()));
-        let len = len.map_or(GONE, |len| len.expect("a row has at most 3,584 bytes"));
-        body.extend_from_slice(&len.to_be_bytes());
-        body.extend_from_slice(key);
-        body.extend_from_slice(row.as_deref().unwrap_or_default());
+impl Wal {
+    /// Opens the log in the store's folder, and reads it.
+    ///
+    /// # Errors
+    /// `Corrupt` when its files do not fit together; `Disk`.
+    pub(super) fn open(folder: &Path) -> Result<(Self, Told), StoreError> {
+        let [even, odd] = NAMES.map(|name| LogFile::open(folder.join(name)));
+        let files = [Arc::new(even?), Arc::new(odd?)];
+        let (even, odd) = (files[0].read(0)?, files[1].read(1)?);
+        let (older, newest) = if even.number < odd.number { (even, odd) } else { (odd, even) };
+        if older.number != 0 && older.number + 1 != newest.number {
+            let problem = format!("generation {} is gone", older.number + 1);
+            return Err(StoreError::Corrupt { key: "the store's log".to_owned(), problem });
+        }
+        let told = Told { old: older.layer, young: newest.layer, seal: newest.seal };
+        let mut wal = Self {
+            files,
+            generation: newest.number,
+            at: newest.end,
+            before: newest.before,
+            length: 0,
+        };
+        wal.length = wal.current().file.metadata().map_err(io("open the log"))?.len();
+        if wal.generation == 0 {
+            wal.turn()?;
+        }
+        Ok((wal, told))
     }
-    let len = u32::try_from(body.len()).expect("a group has at most 64 KiB");
-    let mut piece = vec![FIRST];
-    piece.extend_from_slice(&FORMAT.to_be_bytes());
-    piece.extend_from_slice(&len.to_be_bytes());
-    piece.extend_from_slice(&seal.commits.to_be_bytes());
-    piece.extend_from_slice(&seal.sum.to_be_bytes());
-    piece.extend_from_slice(&checksum(&piece[1..], &body).to_be_bytes());
-    let (first, rest) = body.split_at(body.len().min(PIECE_BYTES_MAX - HEAD_BYTES));
-    piece.extend_from_slice(first);
-    let mut pieces = vec![piece];
-    for rest in rest.chunks(PIECE_BYTES_MAX - 1) {
-        pieces.push([&[NEXT], rest].concat());
+
+    /// The file that is written to, for who makes it durable.
+    pub(super) fn current(&self) -> &Arc<LogFile> {
+        &self.files[usize::from(self.generation % 2 == 1)]
     }
-    pieces
+
+    /// Whether this generation is large enough.
+    pub(super) const fn is_full(&self) -> bool {
+        self.at > GENERATION_BYTES_MAX
+    }
+
+    /// Begins the next generation. What the one before this one says is lost.
+    ///
+    /// # Errors
+    /// `Disk`.
+    pub(super) fn turn(&mut self) -> Result<(), StoreError> {
+        self.generation += 1;
+        (self.at, self.before) = (0, 0);
+        self.length = self.current().file.metadata().map_err(io("turn the log"))?.len();
+        Ok(())
+    }
+
+    /// Writes a group; returns its bytes. Durable only when the file is.
+    ///
+    /// # Errors
+    /// `Disk`.
+    pub(super) fn write(&mut self, layer: &Layer, seal: Seal) -> Result<usize, StoreError> {
+        let group = self.group(layer, seal);
+        let end = self.at + group.len() as u64;
+        let op = "write the log";
+        if end > self.length {
+            let grown = end.next_multiple_of(GROW_BYTES);
+            let zeros = vec![0; usize::try_from(grown - self.length).unwrap_or_default()];
+            self.current().file.write_all_at(&zeros, self.length).map_err(io(op))?;
+            self.length = grown;
+        }
+        self.current().file.write_all_at(&group, self.at).map_err(io(op))?;
+        self.at = end;
+        self.before = check_of(&group);
+        Ok(group.len())
+    }
+
+    fn group(&self, layer: &Layer, seal: Seal) -> Vec<u8> {
+        let mut group = Vec::with_capacity(HEAD_BYTES + layer.bytes());
+        group.extend_from_slice(&[0; HEAD_BYTES]);
+        for (key, Entry { row, .. }) in layer.rows() {
+            group.push(u8::try_from(key.len()).expect("a key has at most 60 bytes"));
+            let len = row.as_ref().map(|row| u16::try_from(row.len()));
+            let len = len.map_or(GONE, |len| len.expect("a row has at most 3,584 bytes"));
+            group.extend_from_slice(&len.to_be_bytes());
+            group.extend_from_slice(key);
+            group.extend_from_slice(row.as_deref().unwrap_or_default());
+        }
+        let bytes = u32::try_from(group.len() - HEAD_BYTES).expect("a group is far smaller");
+        let mut head = Vec::with_capacity(HEAD_BYTES);
+        head.extend_from_slice(&VERSION.to_be_bytes());
+        head.extend_from_slice(&bytes.to_be_bytes());
+        for number in [self.generation, seal.commits, seal.sum] {
+            head.extend_from_slice(&number.to_be_bytes());
+        }
+        head.extend_from_slice(&self.before.to_be_bytes());
+        head.extend_from_slice(&checksum(&head, &group[HEAD_BYTES..]).to_be_bytes());
+        group[..HEAD_BYTES].copy_from_slice(&head);
+        group
+    }
+}
+
+/// The checksum that is the last part of a group's head.
+fn check_of(group: &[u8]) -> u32 {
+    let check = group[..HEAD_BYTES].last_chunk();
+    u32::from_be_bytes(*check.expect("a head is longer than that"))
 }
 
 fn checksum(head: &[u8], body: &[u8]) -> u32 {
@@ -96,110 +190,220 @@ fn checksum(head: &[u8], body: &[u8]) -> u32 {
     hasher.finalize()
 }
 
-/// Reads the log.
-///
-/// # Errors
-/// `Corrupt` when it makes no sense; `TooNew` when a newer program wrote it.
-pub(super) fn read(db: &Database) -> Result<Told, StoreError> {
-    let mut told = Told::default();
-    let mut group: Option<Group> = None;
-    let mut range = guarded_read(|| Ok(db.range(places())))?;
-    while let Some((place, piece)) = guarded_read(|| range.next().transpose())? {
-        let n = place.last_chunk().map(|n| u64::from_be_bytes(*n)).unwrap_or_default();
-        if told.pieces == Pieces::default() {
-            told.pieces = Pieces { from: n, newest: n, next: n };
+impl LogFile {
+    fn open(path: PathBuf) -> Result<Self, StoreError> {
+        let op = "open the log";
+        let open =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
+        let file = open.map_err(io(op))?;
+        let inode = file.metadata().map_err(io(op))?.ino();
+        Ok(Self { file, path, inode })
+    }
+
+    /// Flushes it to the platter, and makes sure that it is still the one in the folder.
+    ///
+    /// # Errors
+    /// `Disk`.
+    pub(super) fn sync(&self) -> Result<(), StoreError> {
+        let op = "flush the log";
+        self.file.sync_data().map_err(io(op))?;
+        let there = std::fs::metadata(&self.path).map_err(io(op))?;
+        if there.ino() == self.inode {
+            return Ok(());
         }
-        if n != told.pieces.next {
-            return Err(damaged(n, "the piece before it is missing"));
-        }
-        told.pieces.next = n + 1;
-        let whole = match (group.take(), piece.split_first()) {
-            (None, Some((&FIRST, rest))) => {
-                told.pieces.newest = n;
-                Group::begin(n, rest)?
+        let problem = "the log in the folder is not the one that is written to".to_owned();
+        Err(StoreError::Disk { op, problem })
+    }
+
+    /// The groups of the generation in it, which has this lowest bit.
+    fn read(&self, bit: u64) -> Result<Generation, StoreError> {
+        let mut bytes = Vec::new();
+        (&self.file).read_to_end(&mut bytes).map_err(io("read the log"))?;
+        let mut generation = Generation::default();
+        let mut rest = bytes.as_slice();
+        while let Some((group, after)) = Group::of(rest) {
+            let first = generation.seal.is_none();
+            let follows = if first {
+                group.generation != 0 && group.generation % 2 == bit && group.before == 0
+            } else {
+                group.generation == generation.number && group.before == generation.before
+            };
+            if !follows {
+                break;
             }
-            (Some(group), Some((&NEXT, rest))) => group.and(rest),
-            _ => return Err(damaged(n, "it does not fit to the piece before it")),
-        };
-        if whole.body.len() < whole.bytes {
-            group = Some(whole);
-        } else {
-            told.seal = Some(whole.seal);
-            whole.replay(n, &mut told.young)?;
-        }
-    }
-    match group {
-        None => Ok(told),
-        Some(_) => Err(damaged(told.pieces.next, "it is missing")),
-    }
-}
-
-fn damaged(n: u64, problem: &str) -> StoreError {
-    StoreError::Corrupt { key: format!("piece {n} of the log"), problem: problem.to_owned() }
-}
-
-/// A group that is being read.
-struct Group {
-    head: Vec<u8>,
-    sum: u32,
-    seal: Seal,
-    bytes: usize,
-    body: Vec<u8>,
-}
-
-impl Group {
-    fn begin(n: u64, rest: &[u8]) -> Result<Self, StoreError> {
-        let short = || damaged(n, "it is too short");
-        let (head, body) = rest.split_at_checked(HEAD_BYTES - 1).ok_or_else(short)?;
-        let (format, fields) = head.split_first_chunk::<4>().ok_or_else(short)?;
-        let found = u32::from_be_bytes(*format);
-        if found > FORMAT {
-            return Err(StoreError::TooNew { found, known: FORMAT });
-        }
-        let (bytes, fields) = fields.split_first_chunk::<4>().ok_or_else(short)?;
-        let (commits, fields) = fields.split_first_chunk::<8>().ok_or_else(short)?;
-        let (sum, check) = fields.split_first_chunk::<8>().ok_or_else(short)?;
-        let check = check.first_chunk::<4>().ok_or_else(short)?;
-        Ok(Self {
-            head: head[..head.len() - check.len()].to_vec(),
-            sum: u32::from_be_bytes(*check),
-            seal: Seal { commits: u64::from_be_bytes(*commits), sum: u64::from_be_bytes(*sum) },
-            bytes: usize::try_from(u32::from_be_bytes(*bytes)).unwrap_or(usize::MAX),
-            body: body.to_vec(),
-        })
-    }
-
-    fn and(mut self, rest: &[u8]) -> Self {
-        self.body.extend_from_slice(rest);
-        self
-    }
-
-    fn replay(&self, n: u64, young: &mut Layer) -> Result<(), StoreError> {
-        if checksum(&self.head, &self.body) != self.sum {
-            return Err(damaged(n, "its checksum does not match"));
-        }
-        let mut rest = self.body.as_slice();
-        while !rest.is_empty() {
-            let (key, row, after) =
-                change(rest).ok_or_else(|| damaged(n, "it ends in the middle of a row"))?;
-            // What is below was not looked at.
-            young.put(key.to_vec(), Entry { row: row.map(IVec::from), fresh: false });
+            generation.number = group.generation;
+            generation.seal = Some(group.seal);
+            generation.before = group.check;
+            generation.end = (bytes.len() - after.len()) as u64;
+            group.replay(&mut generation.layer).ok_or_else(|| StoreError::Corrupt {
+                key: format!("the store's log, {}", self.path.display()),
+                problem: format!("its group of commit {} makes no sense", group.seal.commits),
+            })?;
             rest = after;
         }
-        Ok(())
+        Ok(generation)
     }
 }
 
-/// The next change, and what comes after it.
-fn change(bytes: &[u8]) -> Option<(&[u8], Option<&[u8]>, &[u8])> {
-    let (head, rest) = bytes.split_first_chunk::<CHANGE_BYTES>()?;
-    let [key, len @ ..] = *head;
-    let (key, rest) = rest.split_at_checked(usize::from(key))?;
-    match u16::from_be_bytes(len) {
-        GONE => Some((key, None, rest)),
-        len => {
-            let (row, rest) = rest.split_at_checked(usize::from(len))?;
-            Some((key, Some(row), rest))
+/// A group that is read.
+struct Group<'a> {
+    generation: u64,
+    seal: Seal,
+    before: u32,
+    check: u32,
+    body: &'a [u8],
+}
+
+impl<'a> Group<'a> {
+    /// The group at the beginning of `bytes`, and what comes after it; none where there is none or
+    /// not the whole of it.
+    fn of(bytes: &'a [u8]) -> Option<(Self, &'a [u8])> {
+        let (head, rest) = bytes.split_first_chunk::<HEAD_BYTES>()?;
+        let (fields, check) = head.split_at(HEAD_BYTES - CHECK_BYTES);
+        let check = u32::from_be_bytes(check.try_into().ok()?);
+        let (version, fields_left) = fields.split_first_chunk::<4>()?;
+        let (len, fields_left) = fields_left.split_first_chunk::<4>()?;
+        let (generation, fields_left) = fields_left.split_first_chunk::<8>()?;
+        let (commits, fields_left) = fields_left.split_first_chunk::<8>()?;
+        let (sum, before) = fields_left.split_first_chunk::<8>()?;
+        if u32::from_be_bytes(*version) != VERSION {
+            return None;
         }
+        let len = usize::try_from(u32::from_be_bytes(*len)).ok()?;
+        let (body, after) = rest.split_at_checked(len)?;
+        if checksum(fields, body) != check {
+            return None;
+        }
+        let group = Self {
+            generation: u64::from_be_bytes(*generation),
+            seal: Seal { commits: u64::from_be_bytes(*commits), sum: u64::from_be_bytes(*sum) },
+            before: u32::from_be_bytes(before.try_into().ok()?),
+            check,
+            body,
+        };
+        Some((group, after))
+    }
+
+    /// Makes its changes in a layer.
+    fn replay(&self, layer: &mut Layer) -> Option<()> {
+        let mut rest = self.body;
+        while !rest.is_empty() {
+            let (head, after) = rest.split_first_chunk::<CHANGE_BYTES>()?;
+            let [key, len @ ..] = *head;
+            let (key, after) = after.split_at_checked(usize::from(key))?;
+            let (row, after) = match u16::from_be_bytes(len) {
+                GONE => (None, after),
+                len => {
+                    let (row, after) = after.split_at_checked(usize::from(len))?;
+                    (Some(IVec::from(row)), after)
+                }
+            };
+            // What is below it was not looked at.
+            layer.put(key.to_vec(), Entry { row, fresh: false });
+            rest = after;
+        }
+        Some(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn layer(n: u8) -> Layer {
+        let mut layer = Layer::default();
+        for key in 0..=n % 3 {
+            let row = (n != 4).then(|| IVec::from(vec![n; usize::from(n) * 9]));
+            layer.put(vec![7, key], Entry { row, fresh: false });
+        }
+        layer
+    }
+
+    const fn seal(n: u8) -> Seal {
+        Seal { commits: n as u64, sum: 100 - n as u64 }
+    }
+
+    fn written(folder: &Path, groups: std::ops::RangeInclusive<u8>) {
+        let (mut wal, _) = Wal::open(folder).expect("sound");
+        for n in groups {
+            wal.write(&layer(n), seal(n)).expect("room");
+        }
+    }
+
+    fn sealed(folder: &Path) -> Option<u64> {
+        Wal::open(folder).expect("sound").1.seal.map(|seal| seal.commits)
+    }
+
+    #[test]
+    fn what_was_written_is_read_again_and_gone_on_from() {
+        let folder = tempfile::tempdir().expect("a scratch folder");
+        assert_eq!(sealed(folder.path()), None);
+        written(folder.path(), 1..=3);
+        assert_eq!(sealed(folder.path()), Some(3));
+        written(folder.path(), 4..=6);
+        let (_, told) = Wal::open(folder.path()).expect("sound");
+        assert_eq!(told.seal, Some(seal(6)));
+        let mut expected = Layer::default();
+        for n in 1..=6 {
+            for (key, entry) in layer(n).rows() {
+                expected.put(key.clone(), entry.clone());
+            }
+        }
+        assert_eq!(told.young.rows(), expected.rows());
+        assert!(told.old.rows().is_empty());
+    }
+
+    #[test]
+    fn a_generation_is_written_over_the_one_before_the_last() {
+        let folder = tempfile::tempdir().expect("a scratch folder");
+        for n in (1..=9).step_by(2) {
+            written(folder.path(), n..=n + 1);
+            let (mut wal, told) = Wal::open(folder.path()).expect("sound");
+            let rows = |n: u8| layer(n + 1).rows().len().max(layer(n).rows().len());
+            assert_eq!(told.young.rows().len(), rows(n));
+            assert_eq!(told.old.rows().len(), if n == 1 { 0 } else { rows(n - 2) });
+            wal.turn().expect("sound");
+            // Nothing of it is there yet, and the one before the last still is.
+            assert_eq!(sealed(folder.path()), Some(u64::from(n) + 1));
+            wal.write(&layer(n), seal(n + 1)).expect("room");
+        }
+    }
+
+    #[test]
+    fn of_a_group_that_is_cut_or_changed_nothing_is_read_and_nothing_after_it() {
+        let folder = tempfile::tempdir().expect("a scratch folder");
+        written(folder.path(), 1..=9);
+        let path = folder.path().join(NAMES[1]);
+        let sound = std::fs::read(&path).expect("a file");
+        for at in 0..700 {
+            let mut bytes = sound.clone();
+            bytes[at] ^= 1 << (at % 8);
+            std::fs::write(&path, &bytes).expect("room");
+            let flipped = sealed(folder.path());
+            std::fs::write(&path, &sound[..at]).expect("room");
+            let cut = sealed(folder.path());
+            assert_eq!(cut, flipped, "at {at}");
+            assert!(cut < Some(9), "at {at}");
+        }
+    }
+
+    #[test]
+    fn a_later_group_of_another_life_does_not_follow() {
+        let folder = tempfile::tempdir().expect("a scratch folder");
+        written(folder.path(), 1..=3);
+        let path = folder.path().join(NAMES[1]);
+        // The second never reached the disk, the third did.
+        let mut bytes = std::fs::read(&path).expect("a file");
+        let first = HEAD_BYTES + CHANGE_BYTES * 2 + 4 + 2 * 9;
+        let second = first + HEAD_BYTES + (CHANGE_BYTES + 2 + 18) * 3;
+        bytes[first..second].fill(0);
+        std::fs::write(&path, &bytes).expect("room");
+        assert_eq!(sealed(folder.path()), Some(1));
+        // The next life writes one of the same length in its place.
+        let (mut wal, _) = Wal::open(folder.path()).expect("sound");
+        wal.write(&layer(2), Seal { commits: 2, sum: 7 }).expect("room");
+        assert_eq!(wal.at as usize, second);
+        let told = Wal::open(folder.path()).expect("sound").1;
+        assert_eq!(told.seal, Some(Seal { commits: 2, sum: 7 }));
     }
 }

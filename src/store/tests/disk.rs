@@ -88,18 +88,23 @@ fn a_store_that_opens_empty_after_use_is_damaged() {
 
 #[test]
 fn a_replaced_file_ends_all_writing() {
-    let disk = OnDisk::new();
-    let db = disk.folder.path().join("db");
-    let copy = disk.folder.path().join("copy");
-    std::fs::copy(&db, &copy).expect("room");
-    std::fs::rename(&copy, &db).expect("room");
-    disk.commit(&[put(memo(1, 1), "lost")]);
-    let refused = disk.store.flush().expect_err("nobody would find it again");
-    assert!(refused.to_string().contains("not the one sled writes"), "{refused}");
-    let refused = disk.store.commit(disk.epoch, &[put(memo(1, 2), "late")]);
-    assert!(matches!(refused, Err(StoreError::Disk { op: "commit", .. })), "{refused:?}");
-    assert!(disk.store.flush().is_err() && disk.store.begin_epoch().is_err());
-    assert_eq!(disk.store.get(&memo(1, 2)), Ok(None));
+    // The log is flushed with every commit, sled's file when rows are merged or a life begins.
+    for (name, words) in [("log-odd", "not the one that is written"), ("db", "not the one sled")] {
+        let disk = OnDisk::new();
+        let path = disk.folder.path().join(name);
+        let copy = disk.folder.path().join("copy");
+        std::fs::copy(&path, &copy).expect("room");
+        std::fs::rename(&copy, &path).expect("room");
+        disk.commit(&[put(memo(1, 1), "lost")]);
+        let flushed = disk.store.flush();
+        let refused = flushed.and_then(|()| disk.store.begin_epoch().map(drop));
+        let refused = refused.expect_err("nobody would find it again");
+        assert!(refused.to_string().contains(words), "{refused}");
+        let refused = disk.store.commit(disk.epoch, &[put(memo(1, 2), "late")]);
+        assert!(matches!(refused, Err(StoreError::Disk { op: "commit", .. })), "{refused:?}");
+        assert!(disk.store.flush().is_err() && disk.store.begin_epoch().is_err());
+        assert_eq!(disk.store.get(&memo(1, 2)), Ok(None));
+    }
 }
 
 #[test]
