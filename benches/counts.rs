@@ -8,6 +8,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::Arc;
@@ -26,10 +27,10 @@ use serde::Deserialize;
 
 /// The first argument of the process that is counted.
 const WORD: &str = "--count";
-/// Batches before any is counted: the first ones meet empty trees and cold tables.
-const WARM: u64 = 64;
-/// Batches that are counted.
-const COUNTED: u64 = 256;
+/// Batches before any is counted, and those that are counted: with one target, and with 25. They
+/// are enough for the store to merge all through the counted ones, as it does in the long run.
+const MANY: (u64, u64) = (2_000, 2_000);
+const FEW: (u64, u64) = (64, 128);
 /// The function whose instructions count, as callgrind may name it.
 const FUNCTION: &str = "*counted_batches*";
 /// What asks for memory.
@@ -136,7 +137,8 @@ fn counted(case: &str) -> Counts {
     assert!(status.is_ok_and(|status| status.success()), "callgrind fails on {case}");
     let text = std::fs::read_to_string(out).expect("callgrind wrote it");
     let all = read(&text);
-    Counts { instructions: all.instructions / COUNTED, allocations: all.allocations / COUNTED }
+    let (_, counted) = sizes(case);
+    Counts { instructions: all.instructions / counted, allocations: all.allocations / counted }
 }
 
 /// Reads callgrind's profile: the sum, and how often each allocator was called.
@@ -181,16 +183,21 @@ fn count(case: &str) {
         "publish" => (false, 1),
         _ => (false, 25),
     };
-    for n in 0..WARM {
+    let (warm, counted) = sizes(case);
+    for n in 0..warm {
         bench.batch(n, scheduled, targets);
     }
-    counted_batches(&mut bench, scheduled, targets);
+    counted_batches(&mut bench, warm..warm + counted, scheduled, targets);
+}
+
+fn sizes(case: &str) -> (u64, u64) {
+    if case.ends_with("_25") { FEW } else { MANY }
 }
 
 /// What callgrind counts.
 #[inline(never)]
-fn counted_batches(bench: &mut Bench, scheduled: bool, targets: u8) {
-    for n in WARM..WARM + COUNTED {
+fn counted_batches(bench: &mut Bench, batches: Range<u64>, scheduled: bool, targets: u8) {
+    for n in batches {
         bench.batch(n, scheduled, targets);
     }
 }

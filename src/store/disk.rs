@@ -303,6 +303,7 @@ impl Sled {
     fn give(&self, writer: &mut Writer, batch: sled::Batch) -> Result<(), StoreError> {
         let written = self.write_out(writer);
         writer.note(written)?;
+        let _call = self.tree.db.call();
         // Nobody reads several rows meanwhile.
         let layers = self.layers_mut();
         let applied = guarded("merge", || self.tree.db.apply_batch(batch));
@@ -312,6 +313,7 @@ impl Sled {
 
     /// Makes all that sled was given durable.
     fn settle_tree(&self, writer: &mut Writer) -> Result<(), StoreError> {
+        let _call = self.tree.db.call();
         let flushed = guarded("flush", || self.tree.db.flush()).and_then(|_| {
             let written = self.tree.db.segment_written();
             self.file.sync().map(|()| written)

@@ -90,6 +90,8 @@ impl Key {
     pub const FIRST_POST: Self = Self::Post(PostId::from_raw(0));
     /// Above every post.
     pub const LAST_POST: Self = Self::Post(PostId::from_raw(u128::MAX));
+    /// Above every batch's own row.
+    pub const LAST_BATCH: Self = Self::Batch(BatchId::from_raw(u128::MAX));
     /// Above every timer.
     pub const LAST_TIMER: Self =
         Self::Timer(Timestamp::from_millis(i64::MAX), BatchId::from_raw(u128::MAX));
@@ -138,7 +140,7 @@ const SETTLED: u8 = 0x24;
 const UPKEEP: u8 = 0x25;
 const NOTICE: u8 = 0x26;
 const DELIVERY_DUE: u8 = 0x27;
-/// About half of all rows have a key below this byte.
+/// Rows of batches have a key below this byte, and most others above.
 pub(super) const MIDDLE: u8 = TIMER;
 /// Families, in order, whose rows are mostly made, read and removed next to each other.
 pub(super) const PAGED: [u8; 6] = [BATCH, DELIVERY, POST, CLAIM_EXPIRY, SETTLED, NOTICE];

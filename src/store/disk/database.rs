@@ -2,7 +2,7 @@
 
 use std::ops::Deref;
 use std::path::Path;
-use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -28,12 +28,33 @@ pub(super) struct Database {
     watch: Option<Watch>,
 }
 
-/// The thread that wakes those who wait in vain. It ends when its sender is dropped.
+/// The thread that wakes those who wait in vain.
 #[derive(Debug)]
 struct Watch {
-    alive: Sender<()>,
+    post: Arc<Post>,
     thread: JoinHandle<()>,
 }
+
+/// Where the watch looks what there is to do.
+#[derive(Debug, Default)]
+struct Post {
+    state: Mutex<State>,
+    called: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Calls of sled that may wait for a write.
+    under_way: usize,
+    /// Calls so far.
+    calls: u64,
+    /// Whether the watch sleeps until there is one.
+    asleep: bool,
+    ended: bool,
+}
+
+/// A call of sled that may wait for a write.
+pub(super) struct Call<'a>(&'a Post);
 
 impl Database {
     pub(super) fn open(folder: &Path) -> Result<Self, StoreError> {
@@ -51,6 +72,18 @@ impl Database {
         let mut opened = Self { db: Some(db), watch: None };
         opened.watch = Some(Watch::over(&opened)?);
         Ok(opened)
+    }
+
+    /// Keeps the watch awake as long as this is held.
+    pub(super) fn call(&self) -> Option<Call<'_>> {
+        let Watch { post, .. } = self.watch.as_ref()?;
+        let mut state = post.state();
+        state.under_way += 1;
+        state.calls += 1;
+        if state.asleep {
+            post.called.notify_one();
+        }
+        Some(Call(post))
     }
 
     /// The segment in which sled's log goes on. Only a hidden part of sled tells: it gives a place
@@ -79,12 +112,13 @@ fn settings(folder: &Path) -> sled::Config {
 impl Watch {
     /// sled writes on threads of its own. When such a write fails it leaves a note, but those who
     /// wait for the write are not always told. Whoever asks again while the note is there wakes
-    /// them up.
+    /// them up. Nobody watches where nobody has called for a while.
     fn over(db: &sled::Db) -> Result<Self, StoreError> {
         let db = db.clone();
-        let (alive, ended) = channel();
+        let post = Arc::new(Post::default());
+        let watched = Arc::clone(&post);
         let watch = move || {
-            while ended.recv_timeout(LOOK_EVERY) == Err(RecvTimeoutError::Timeout) {
+            while watched.wait() {
                 if db.context.global_error().is_err() {
                     // With the note there, this comes back at once with the same error.
                     drop(db.context.pagecache.log.make_stable(i64::MAX));
@@ -92,7 +126,49 @@ impl Watch {
             }
         };
         let thread = std::thread::Builder::new().name("store-watch".to_owned()).spawn(watch);
-        Ok(Self { alive, thread: thread.map_err(io("start a thread"))? })
+        Ok(Self { post, thread: thread.map_err(io("start a thread"))? })
+    }
+}
+
+impl Post {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until it is time for a look; says no when the watch is over.
+    fn wait(&self) -> bool {
+        let mut state = self.state();
+        loop {
+            let calls = state.calls;
+            let (later, look) = self
+                .called
+                .wait_timeout_while(state, LOOK_EVERY, |state| !state.ended)
+                .unwrap_or_else(PoisonError::into_inner);
+            state = later;
+            if !look.timed_out() {
+                return false;
+            }
+            if state.under_way > 0 || state.calls > calls {
+                return true;
+            }
+            state.asleep = true;
+            state = self
+                .called
+                .wait_while(state, |state| state.calls == calls && !state.ended)
+                .unwrap_or_else(PoisonError::into_inner);
+            state.asleep = false;
+        }
+    }
+
+    fn end(&self) {
+        self.state().ended = true;
+        self.called.notify_one();
+    }
+}
+
+impl Drop for Call<'_> {
+    fn drop(&mut self) {
+        self.0.state().under_way -= 1;
     }
 }
 
@@ -106,14 +182,47 @@ impl Deref for Database {
 
 impl Drop for Database {
     fn drop(&mut self) {
-        if let Some(Watch { alive, thread }) = self.watch.take() {
-            // Closing flushes, and waits: better while somebody watches. What it says is as good as
-            // nothing, for what was promised is on the disk.
-            drop(guarded("close", || self.flush()));
-            drop(alive);
+        // Closing flushes, and waits: better while somebody watches. What it says is as good as
+        // nothing, for what was promised is on the disk.
+        let call = self.call();
+        drop(guarded("close", || self.flush()));
+        drop(call);
+        if let Some(Watch { post, thread }) = self.watch.take() {
+            post.end();
             // It has a handle of its own, and the last one to go closes the tree.
             drop(thread.join());
         }
         guarded_close(self.db.take());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_waits_is_looked_after_until_the_end() {
+        let post = Post::default();
+        post.state().under_way = 1;
+        assert!(post.wait());
+        post.end();
+        assert!(!post.wait());
+    }
+
+    #[test]
+    fn a_watch_that_sleeps_is_woken_by_a_call() {
+        let post = Arc::new(Post::default());
+        let watched = Arc::clone(&post);
+        let watch = std::thread::spawn(move || watched.wait());
+        while !post.state().asleep {
+            std::thread::yield_now();
+        }
+        {
+            let mut state = post.state();
+            state.under_way += 1;
+            state.calls += 1;
+        }
+        post.called.notify_one();
+        assert!(watch.join().expect("no panic"), "it looks while the call is under way");
     }
 }
