@@ -92,6 +92,8 @@ struct Writer {
     synced: i64,
     /// From which key on the old layer is not merged; none when there is nothing to merge.
     merging: Option<Vec<u8>>,
+    /// Bytes that are to be merged for what has been logged.
+    owed: usize,
 }
 
 impl Sled {
@@ -119,6 +121,7 @@ impl Sled {
             seal: seal.map_or_else(|| whole::old_seal(&tree.db), |seal| Ok(Some(seal)))?,
             synced: 0,
             merging: (!old.rows().is_empty()).then(Vec::new),
+            owed: 0,
         };
         let layers = Layers { old, young, ..Layers::default() };
         let store = Self {
@@ -248,18 +251,18 @@ impl Sled {
         Ok(())
     }
 
-    /// Writes what waits to the log, if anything does; returns the bytes.
-    fn log(&self, writer: &mut Writer) -> Result<usize, StoreError> {
+    /// Writes what waits to the log, if anything does.
+    fn log(&self, writer: &mut Writer) -> Result<(), StoreError> {
         let written = {
             let layers = self.layers();
             if layers.commits == 0 {
-                return Ok(0);
+                return Ok(());
             }
             writer.wal.write(&layers.waiting, writer.seal.unwrap_or_default())
         };
-        let bytes = writer.note(written)?;
+        writer.owed += writer.note(written)? * MERGE_PACE;
         self.layers_mut().logged();
-        Ok(bytes)
+        Ok(())
     }
 
     /// Makes the young layer the old one.
@@ -272,17 +275,18 @@ impl Sled {
         Ok(())
     }
 
-    /// Merges about so many bytes of the old layer.
-    fn merge(&self, writer: &mut Writer, bytes: usize) -> Result<(), StoreError> {
-        let mut left = bytes;
-        if writer.merging.is_none()
-            && (writer.wal.is_full() || self.layers().young.bytes() > YOUNG_BYTES_MAX)
-        {
-            self.begin_merge(writer)?;
-        }
-        while left > 0
-            && let Some(from) = writer.merging.take()
-        {
+    /// Merges what is owed.
+    fn merge(&self, writer: &mut Writer) -> Result<(), StoreError> {
+        let mut left = std::mem::take(&mut writer.owed);
+        while left > 0 {
+            let Some(from) = writer.merging.take() else {
+                let enough = self.layers().young.bytes() > YOUNG_BYTES_MAX;
+                if !enough && !writer.wal.is_full() {
+                    break;
+                }
+                self.begin_merge(writer)?;
+                continue;
+            };
             let step = merge::step(&self.tree, self.layers().old.rows(), &from, left);
             let step = writer.note(step)?;
             left = left.saturating_sub(step.taken.max(1));
@@ -393,19 +397,19 @@ impl Store for Sled {
     }
 
     fn flush(&self) -> Result<(), StoreError> {
-        let (loosened, commits, bytes, log) = {
+        let (loosened, commits, log) = {
             let mut writer = self.writer();
             writer.check("flush")?;
-            let bytes = self.log(&mut writer)?;
+            self.log(&mut writer)?;
             let commits = writer.seal.map_or(0, |seal| seal.commits);
             let loosened = std::mem::take(&mut writer.loosened);
-            (loosened, commits, bytes, Arc::clone(writer.wal.current()))
+            (loosened, commits, Arc::clone(writer.wal.current()))
         };
         let flushed = log.sync().and_then(|()| self.reached.note(commits));
         {
             let mut writer = self.writer();
             writer.note(flushed)?;
-            self.merge(&mut writer, bytes * MERGE_PACE)?;
+            self.merge(&mut writer)?;
         }
         self.remove_files(loosened);
         Ok(())

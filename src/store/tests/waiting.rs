@@ -164,3 +164,19 @@ fn a_row_that_several_commits_change_is_written_once() {
     let written = disk.store.log_bytes() - before;
     assert!(written < 4_000, "{written} bytes of log for one row");
 }
+
+#[test]
+fn the_log_stays_small_however_much_one_flush_carries() {
+    let disk = OnDisk::new();
+    for round in 0..12_u16 {
+        for step in 0..200 {
+            disk.commit(&[put(memo(u128::from(round), step), &long(3_000, u64::from(step)))]);
+        }
+        disk.store.flush().expect("sound");
+    }
+    for name in ["log-even", "log-odd"] {
+        let bytes = std::fs::metadata(disk.folder.path().join(name)).expect("a file").len();
+        assert!(bytes < 1_500 << 10, "{name} has {bytes} bytes, of 7,200,000 that were committed");
+    }
+    assert_eq!(disk.store.check_whole(), Ok(()));
+}
