@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::clock::Dates;
 use super::flights::Flights;
 use crate::accounts::{AccessError, Accounts};
-use crate::engine::{Call, Carry, Handle, Report};
+use crate::engine::{Call, Carry, Handle, Report, caught};
 use crate::media::Media;
 use crate::model::{
     Attempt, Code, Content, Cursor, EXCHANGE_BYTES_MAX, Exchange, Fault, MediaItem, Millis, Now,
@@ -85,9 +85,9 @@ impl Courier {
             Box::pin(async move {
                 let sending = Arc::new(AtomicBool::new(false));
                 let marker = Arc::clone(&sending);
-                let work = tokio::spawn(async move { courier.carry(call, &marker).await });
-                work.await.unwrap_or_else(|problem| {
-                    tracing::error!(%problem, "an attempt broke off");
+                let work = caught(async move { courier.carry(call, &marker).await });
+                work.await.unwrap_or_else(|panic| {
+                    tracing::error!(%panic, "an attempt broke off");
                     let verdict = if sending.load(Ordering::Acquire) {
                         Verdict::Unknown { fault: broke_off(SendOutcome::Unknown) }
                     } else {

@@ -21,8 +21,10 @@ mod restore;
 mod lanes;
 mod alarms;
 mod owned;
+mod caught;
 
 pub use self::core::{Core, Moment, Options, Release};
+pub use caught::{Caught, Panicked, caught};
 pub use handle::{Handle, Input, Mailbox, Ticket, mailbox};
 pub use interface::{
     Asking, Call, Change, ChangeError, Changed, Claim, EngineError, Expect, Health, NewNotice,

@@ -1,5 +1,5 @@
-//! From a request to its answer: a request id for each, a route, and a task of its own, so that
-//! neither a panic nor a client that hangs up takes anything else along.
+//! From a request to its answer: a request id for each, a route, and work set apart, so that neither
+//! a panic nor a client that hangs up takes anything else along.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -9,6 +9,7 @@ use http_body_util::BodyExt;
 use hyper::Request;
 use hyper::header;
 
+use super::apart::apart;
 use super::arriving::Arriving;
 use super::body::RequestBody;
 use super::drain::Drain;
@@ -23,7 +24,7 @@ use super::rules::{self, Form};
 use super::sandbox::SandboxDoor;
 use super::server::{HangUp, Service};
 use super::strict;
-use crate::engine;
+use crate::engine::{self, caught};
 use crate::model::RequestId;
 
 /// How long the engine has to say how it does.
@@ -88,15 +89,13 @@ impl Gate {
         Ok(answer)
     }
 
-    /// Answers in a task of its own.
+    /// Answers in any case, once begun.
     async fn answer_apart(self: Arc<Self>, inbound: Inbound) -> Result<Answer, HangUp> {
         let (words, id) = (Arc::clone(&self.words), inbound.id.clone());
-        match tokio::spawn(self.answer(inbound)).await {
+        match apart(caught(self.answer(inbound))).await {
             Ok(answer) => answer,
-            // Only the end of the runtime cancels a task; nobody is left to answer then.
-            Err(error) if error.is_cancelled() => Err(HangUp),
-            Err(error) => {
-                tracing::error!(request.id = %id, %error, "a handler panicked");
+            Err(panic) => {
+                tracing::error!(request.id = %id, %panic, "a handler panicked");
                 Ok(words.refuse(&reply::panicked(), &id))
             }
         }
@@ -205,7 +204,7 @@ pub fn platform_alone(sandbox: Arc<SandboxDoor>, words: Arc<Words>) -> Service {
         let sandbox = Arc::clone(&sandbox);
         let (words, id) = (Arc::clone(&words), words.request_id(request.headers()));
         // As in a house: who hangs up takes back nothing that the platform has read.
-        let task = tokio::spawn(async move {
+        let answering = apart(caught(async move {
             let path = request.uri().path().to_owned();
             match route(request.method().as_str(), &path) {
                 it @ (Route::SandboxUpload | Route::SandboxPost | Route::SandboxPosts) => {
@@ -213,9 +212,9 @@ pub fn platform_alone(sandbox: Arc<SandboxDoor>, words: Arc<Words>) -> Service {
                 }
                 _ => Err(HangUp),
             }
-        });
+        }));
         Box::pin(async move {
-            let mut answer = task.await.unwrap_or(Err(HangUp))?;
+            let mut answer = answering.await.unwrap_or(Err(HangUp))?;
             // What names no request is taken for the HTTP parser's own answer.
             words.sign(&mut answer, &id);
             Ok(answer)
