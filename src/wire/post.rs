@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::Links;
 use super::attempts::AttemptView;
 use super::batch::{WarningBody, fault_of, warnings};
-use super::fault::{ErrorObject, error_object, to_bytes};
+use super::fault::{ErrorObject, error_object, to_bytes, write_to};
 use crate::model::{
     Account, Batch, Cursor, MediaItem, MediaSource, Outcome, Platform, PostId, Target, TargetIx,
 };
@@ -97,15 +97,19 @@ pub fn post_body(
         .map_or_else(Vec::new, |target| to_bytes(&body(batch, target, account, attempts, links)))
 }
 
-/// One post as a value, for lists.
-pub fn post_value(
+/// Writes one post of a list at the end of `out`; false when the batch has no such target.
+pub(super) fn write_post(
+    out: &mut Vec<u8>,
     batch: &Batch,
     ix: TargetIx,
     account: Option<&Account>,
     links: &Links,
-) -> Option<Box<serde_json::value::RawValue>> {
-    let target = batch.target(ix)?;
-    serde_json::value::to_raw_value(&body(batch, target, account, None, links)).ok()
+) -> bool {
+    let target = batch.target(ix);
+    if let Some(target) = target {
+        write_to(out, &body(batch, target, account, None, links));
+    }
+    target.is_some()
 }
 
 /// The answer to a cancel.
