@@ -6,14 +6,11 @@ use serde_json::Value;
 use super::Links;
 use super::fault::write_to;
 use super::issues::{Note, Walk, clip};
-use super::post::{post_status, write_post};
+use super::post::{POST_BYTES, post_status, write_post};
 use crate::model::{
     Account, Batch, Fault, LIST_LIMIT_DEFAULT, LIST_LIMIT_MAX, Platform, PostId, ProfileId,
     SEARCH_CHARS_MAX, Target, TargetIx, Timestamp,
 };
-
-/// Room for nearly every post on a page, so that a page is seldom moved while it grows.
-const POST_BYTES: usize = 1_024;
 
 /// What to list. Everything given must hold.
 #[derive(Debug, Clone, PartialEq, Eq)]

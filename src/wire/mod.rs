@@ -8,6 +8,7 @@
 
 mod links;
 mod fault;
+mod object;
 mod batch;
 mod post;
 mod attempts;
