@@ -33,7 +33,7 @@ impl Admission {
             None => {
                 let (caller, id) = (caller.clone(), id.to_owned());
                 let all = move |this: &Self| this.post_with_attempts(&caller, &id, usize::MAX);
-                self.off(all).await?.unwrap_or_default()
+                Box::pin(self.off(all)).await?.unwrap_or_default()
             }
         };
         self.durable().await?;

@@ -80,8 +80,9 @@ impl Courier {
     /// What the engine calls. A panic in a codec is reported as what it leaves: doubt, once
     /// anything may have been sent; before that, nothing but another try.
     pub fn into_carry(self) -> Carry {
+        let courier = Arc::new(self);
         Arc::new(move |call: Call| {
-            let courier = self.clone();
+            let courier = Arc::clone(&courier);
             Box::pin(async move {
                 let sending = Arc::new(AtomicBool::new(false));
                 let marker = Arc::clone(&sending);
@@ -141,12 +142,15 @@ impl Courier {
             }
             Prepared::Snapshot => {
                 let item = job.content.media.get(usize::from(job.attempt.step.round));
-                (self.snapshot(&call, job.target, item, timeout).await, None)
+                let taking = self.snapshot(&call, job.target, item, timeout);
+                (Box::pin(taking).await, None)
             }
             Prepared::Request(request) => {
                 sending.store(true, Ordering::Release);
                 let answer = self.send(&request, &cx, timeout).await;
-                self.learn_clock(job.target.account, &answer).await;
+                if let Some(news) = self.dates.learn(job.target.account, &answer) {
+                    Box::pin(self.note_clock(news)).await;
+                }
                 (answer, Some(request))
             }
         };

@@ -101,24 +101,26 @@ impl Gate {
         }
     }
 
+    /// Each kind of work takes memory of its own, as in `Handlers::handle`.
     async fn answer(self: Arc<Self>, inbound: Inbound) -> Result<Answer, HangUp> {
         let Inbound { id, request } = inbound;
         let method = request.method().as_str().to_owned();
         let path = request.uri().path().to_owned();
         match route(&method, &path) {
-            Route::Health => Ok(self.health().await),
+            Route::Health => Ok(Box::pin(self.health()).await),
             Route::OpenApi => Ok(self.description.answer()),
             Route::Mcp => Ok(match self.drain.enter() {
-                Some(_pass) => self.mcp.answer(Inbound { id, request }).await,
+                Some(_pass) => Box::pin(self.mcp.answer(Inbound { id, request })).await,
                 None => self.words.refuse(&reply::stopping(), &id),
             }),
             Route::Live => Ok(reply::json(200, r#"{"status":"ok"}"#)),
             Route::Ready if self.drain.is_draining() => Ok(pages::stopping()),
-            Route::Ready => Ok(self.ready.answer().await),
+            Route::Ready => Ok(Box::pin(self.ready.answer()).await),
             Route::Preflight => Ok(reply::browser_preflight()),
             Route::MediaFile(name) => {
                 let (query, now) = (request.uri().query(), (self.words.now)());
-                let answer = self.files.file(name, query, request.headers(), now).await;
+                let file = self.files.file(name, query, request.headers(), now);
+                let answer = Box::pin(file).await;
                 Ok(answer.unwrap_or_else(|fault| self.words.refuse(&fault, &id)))
             }
             Route::Index => Ok(pages::index(&self.words.links)),
@@ -133,7 +135,7 @@ impl Gate {
             Route::Nowhere => Ok(self.nowhere(&method, &path, &id)),
             it @ (Route::SandboxUpload | Route::SandboxPost | Route::SandboxPosts) => {
                 match &self.sandbox {
-                    Some(sandbox) => inside(sandbox, it, request).await,
+                    Some(sandbox) => Box::pin(inside(sandbox, it, request)).await,
                     None => Ok(self.nowhere(&method, &path, &id)),
                 }
             }
