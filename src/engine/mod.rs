@@ -14,6 +14,7 @@ mod handle;
 mod shell;
 mod core;
 mod inputs;
+mod reports;
 mod changes;
 mod apply;
 mod timers;
@@ -22,6 +23,8 @@ mod lanes;
 mod alarms;
 mod owned;
 mod caught;
+#[cfg(test)]
+mod reports_tests;
 
 pub use self::core::{Core, Moment, Options, Release};
 pub use caught::{Caught, Panicked, caught};
