@@ -150,6 +150,17 @@ impl Accounts {
         if self.is_good(account.id, &credential, refused) {
             return self.speak(account, &credential);
         }
+        // What is seldom needed takes no room in each attempt.
+        Box::pin(self.renewed_access(account, refused, before)).await
+    }
+
+    /// Access once its session is renewed; `before` is what was found.
+    async fn renewed_access(
+        &self,
+        account: &Account,
+        refused: bool,
+        before: CredentialRecord,
+    ) -> Result<Access, AccessError> {
         let gate = self.gate(account.id);
         let _one = gate.lock().await;
         let (record, credential) = self.credential(account)?;

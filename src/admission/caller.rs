@@ -1,6 +1,7 @@
 //! Who is asking.
 
-use crate::model::{ApiKey, Code, Digest, Fault, KeyPrefix, ProfileId, Scope};
+use super::faults;
+use crate::model::{ApiKey, Batch, Code, Digest, Fault, KeyPrefix, ProfileId, Scope, TargetIx};
 use crate::store::{Key, Record, Store};
 
 /// Who is asking, as the API key says.
@@ -14,6 +15,17 @@ impl Caller {
     /// Whether the key is a test key: what it publishes reaches no platform.
     pub fn is_test(&self) -> bool {
         self.key.prefix == KeyPrefix::Test
+    }
+
+    /// Whether this caller may know of the post with this id, which is there.
+    pub(super) fn may_see(&self, batch: &Batch, ix: TargetIx, id: &str) -> Result<(), Fault> {
+        let target = batch.target(ix).ok_or_else(|| faults::no_post(id))?;
+        match self.key.profile {
+            Some(own) if own != target.profile => {
+                Err(faults::no_post(id).rule("api_key.profile_scope"))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The `Idempotency-Key` that this caller sent, if it sent one.
@@ -42,7 +54,7 @@ pub fn authenticate(store: &dyn Store, header: Option<&str>) -> Result<Caller, F
     let Some(token) = token.filter(shaped) else {
         return Err(unauthenticated("no API key came with the request"));
     };
-    let found = store.get(&Key::ApiKey(hash(token))).map_err(|e| super::faults::unreadable(&e))?;
+    let found = store.get(&Key::ApiKey(hash(token))).map_err(|e| faults::unreadable(&e))?;
     match found {
         Some(Record::ApiKey(key)) if key.revoked_at.is_none() => Ok(Caller { key }),
         _ => Err(unauthenticated("the API key is not known or was revoked")),

@@ -181,13 +181,8 @@ impl Admission {
     ) -> Result<(PostId, Arc<Batch>, TargetIx), Fault> {
         let post: PostId = id.parse().map_err(|_| faults::no_post(id))?;
         let (batch, ix) = self.find(post)?.ok_or_else(|| faults::no_post(id))?;
-        let target = batch.target(ix).ok_or_else(|| faults::no_post(id))?;
-        match caller.key.profile {
-            Some(own) if own != target.profile => {
-                Err(faults::no_post(id).rule("api_key.profile_scope"))
-            }
-            _ => Ok((post, batch, ix)),
-        }
+        caller.may_see(&batch, ix, id)?;
+        Ok((post, batch, ix))
     }
 }
 

@@ -5,7 +5,7 @@ use super::create::Admission;
 use super::faults;
 use crate::engine::{Claim, EngineError, Records, Submitted, WriteError};
 use crate::model::{Fault, IDEMPOTENCY_KEY_CHARS_MAX, RequestId, Secret};
-use crate::store::Key;
+use crate::store::{ClaimRecord, ClaimState, Key, Record};
 use crate::wire::{self, Reply};
 
 /// How often records are planned again that changed meanwhile.
@@ -58,20 +58,41 @@ impl Admission {
     /// The reply that the key has already, if it has one; waits for one that is being made.
     pub(super) async fn earlier(&self, keyed: Option<&Keyed>) -> Result<Option<Served>, Fault> {
         let Some(keyed) = keyed else { return Ok(None) };
-        // Nearly always the key is new, and the engine need not be asked to know it. Should it be
-        // claimed from here on, the engine finds that out itself.
+        // Nearly always the key is new, or its reply is decided and stays as it is, and the engine
+        // need not be asked to know it. Should it be claimed from here on, the engine finds that
+        // out itself.
         let known = self.options.store.get(&Key::Claim(keyed.claim.id));
-        if known.map_err(|problem| faults::unreadable(&problem))?.is_none() {
+        let known = known.map_err(|problem| faults::unreadable(&problem))?;
+        if let Some(settled) = self.settled(known, keyed.claim) {
             // Of an engine that has stopped it is certain, so far, that it took nothing.
-            return match self.options.engine.is_stopped() {
-                true => Err(faults::engine(&EngineError::Stopping)),
-                false => Ok(None),
-            };
+            if self.options.engine.is_stopped() {
+                return Err(faults::engine(&EngineError::Stopping));
+            }
+            let Some(reply) = settled else { return Ok(None) };
+            self.durable().await?;
+            let submitted = Submitted { reply, replayed: true };
+            return Ok(Some(answered(self.opened(submitted, keyed)?, Some(keyed))));
         }
         match self.options.engine.peek(keyed.claim).await {
             Ok(None) => Ok(None),
             Ok(Some(submitted)) => Ok(Some(answered(self.opened(submitted, keyed)?, Some(keyed)))),
             Err(problem) => Err(faults::engine(&problem)),
+        }
+    }
+
+    /// What a claim's record says for certain: that there is none, or the reply that it keeps.
+    fn settled(&self, known: Option<Record>, claim: Claim) -> Option<Option<Reply>> {
+        match known {
+            None => Some(None),
+            Some(Record::Claim(ClaimRecord {
+                fingerprint,
+                expires_at,
+                state: ClaimState::Replied { status, body },
+                ..
+            })) if fingerprint == claim.fingerprint && expires_at > (self.options.now)() => {
+                Some(Some(Reply { status, body }))
+            }
+            Some(_) => None,
         }
     }
 

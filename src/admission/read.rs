@@ -1,18 +1,23 @@
 //! Reading posts, batches and accounts. What is told is durable: a read waits for the flush of
 //! whatever it may have seen.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use super::caller::Caller;
 use super::create::Admission;
 use super::faults;
 use crate::model::{
-    Account, Batch, BatchId, Fault, JournalEntry, PostId, ProfileId, TargetIx, UlidFactory,
+    Account, AccountId, Batch, BatchId, Fault, PostId, ProfileId, TargetIx, UlidFactory,
 };
 use crate::store::{Key, Order, PostPlace, Record, load_batch};
-use crate::wire::{self, ListQuery, Reply};
+use crate::wire::{self, ListQuery, PostPage, Reply};
 
-/// Posts of one page of a scan.
+/// Rows of a batch that are read where they are asked for: that takes less than to hand the work
+/// to another thread. A batch of many targets or attempts has more.
+const READ_HERE_ROWS_MAX: usize = 48;
+/// Posts of one page of a scan for what matches a filter.
 const PAGE: usize = 256;
 /// Posts looked at for one list: a filter that matches little still ends, with a cursor.
 const LOOKED_AT_MAX: usize = 20_000;
@@ -23,28 +28,38 @@ impl Admission {
     /// # Errors
     /// `not_found`, or when it cannot be read.
     pub async fn get_post(&self, caller: &Caller, id: &str) -> Result<Reply, Fault> {
-        let (caller, id) = (caller.clone(), id.to_owned());
-        let body = self.off(move |this| this.post_with_attempts(&caller, &id)).await?;
+        let body = match self.post_with_attempts(caller, id, READ_HERE_ROWS_MAX)? {
+            Some(body) => body,
+            None => {
+                let (caller, id) = (caller.clone(), id.to_owned());
+                let all = move |this: &Self| this.post_with_attempts(&caller, &id, usize::MAX);
+                Box::pin(self.off(all)).await?.unwrap_or_default()
+            }
+        };
         self.durable().await?;
         Ok(Reply { status: 200, body })
     }
 
-    fn post_with_attempts(&self, caller: &Caller, id: &str) -> Result<Vec<u8>, Fault> {
-        let (post, batch, ix) = self.post(caller, id)?;
-        let (from, to) = (Key::Entry(batch.id, 0), Key::Entry(batch.id, u32::MAX));
-        let found = self.options.store.scan(&from, &to, Order::Ascending, usize::MAX);
-        let found = found.map_err(|problem| faults::unreadable(&problem))?;
-        let entries: Vec<JournalEntry> = found
-            .into_iter()
-            .filter_map(|(_, record)| match record {
-                Record::Entry(entry) => Some(*entry),
-                _ => None,
-            })
-            .collect();
+    /// One post with its attempts; `None` when its batch has more than `rows_max` rows.
+    fn post_with_attempts(
+        &self,
+        caller: &Caller,
+        id: &str,
+        rows_max: usize,
+    ) -> Result<Option<Vec<u8>>, Fault> {
+        let absent = || faults::no_post(id);
+        let post: PostId = id.parse().map_err(|_| absent())?;
+        let PostPlace { batch, ix } = self.place(post)?.ok_or_else(absent)?;
+        let told = self.options.store.told_batch(batch, rows_max);
+        let Some((batch, entries)) = told.map_err(|problem| faults::unreadable(&problem))? else {
+            return Ok(None);
+        };
+        let batch = batch.ok_or_else(absent)?;
+        caller.may_see(&batch, ix, id)?;
         let attempts = wire::attempts(&entries, ix, post);
         let account = self.account_of(&batch, ix)?;
         let links = &self.options.links;
-        Ok(wire::post_body(&batch, ix, account.as_ref(), Some(&attempts), links))
+        Ok(Some(wire::post_body(&batch, ix, account.as_ref(), Some(&attempts), links)))
     }
 
     /// Whether the post is there and this caller may know of it.
@@ -117,17 +132,31 @@ impl Admission {
 
     /// The batch and place of a post.
     pub(super) fn find(&self, post: PostId) -> Result<Option<(Arc<Batch>, TargetIx)>, Fault> {
-        let store = self.options.store.as_ref();
-        let place = store.get(&Key::Post(post)).map_err(|e| faults::unreadable(&e))?;
-        let Some(Record::Post(PostPlace { batch, ix })) = place else { return Ok(None) };
-        let batch = load_batch(store, batch).map_err(|e| faults::unreadable(&e))?;
+        let Some(PostPlace { batch, ix }) = self.place(post)? else { return Ok(None) };
+        let batch = load_batch(self.options.store.as_ref(), batch);
+        let batch = batch.map_err(|problem| faults::unreadable(&problem))?;
         Ok(batch.map(|batch| (Arc::new(batch), ix)))
+    }
+
+    /// Where a post is.
+    fn place(&self, post: PostId) -> Result<Option<PostPlace>, Fault> {
+        let found = self.options.store.get(&Key::Post(post));
+        match found.map_err(|problem| faults::unreadable(&problem))? {
+            Some(Record::Post(place)) => Ok(Some(place)),
+            _ => Ok(None),
+        }
     }
 
     /// The account of a target, unless it was removed.
     pub(super) fn account_of(&self, batch: &Batch, ix: TargetIx) -> Result<Option<Account>, Fault> {
-        let Some(target) = batch.target(ix) else { return Ok(None) };
-        let found = self.options.store.get(&Key::Account(target.account));
+        match batch.target(ix) {
+            Some(target) => self.stored_account(target.account),
+            None => Ok(None),
+        }
+    }
+
+    fn stored_account(&self, id: AccountId) -> Result<Option<Account>, Fault> {
+        let found = self.options.store.get(&Key::Account(id));
         match found.map_err(|problem| faults::unreadable(&problem))? {
             Some(Record::Account(account)) => Ok(Some(account)),
             _ => Ok(None),
@@ -151,43 +180,51 @@ impl Admission {
         let below = query.cursor.map_or(below, |cursor| cursor.raw().min(below));
         let from = Key::Post(PostId::from_raw(first));
         let mut to = below.checked_sub(1);
-        let mut posts = Vec::new();
-        let mut last: Option<Arc<Batch>> = None;
+        let mut shown = Shown::new(query.limit);
         let mut looked_at = 0;
+        // Nearly always all that is looked at is listed; one more says whether there are more.
+        let mut ask = query.limit + 1;
         while let Some(top) = to {
             let upper = Key::Post(PostId::from_raw(top));
-            let page = store.scan(&from, &upper, Order::Descending, PAGE).map_err(unreadable)?;
-            let whole = page.len() == PAGE;
-            for (key, record) in page {
+            let page = store.scan(&from, &upper, Order::Descending, ask).map_err(unreadable)?;
+            let whole = page.len() == ask;
+            ask = PAGE;
+            let mut page = page.into_iter();
+            while let Some((key, record)) = page.next() {
                 let (Key::Post(post), Record::Post(place)) = (key, record) else { continue };
                 to = post.raw().checked_sub(1);
                 looked_at += 1;
-                let batch = match last.take().filter(|batch| batch.id == place.batch) {
-                    Some(batch) => batch,
-                    None => match load_batch(store, place.batch).map_err(unreadable)? {
-                        Some(batch) => Arc::new(batch),
-                        None => continue,
-                    },
-                };
-                if let Some(target) = batch.target(place.ix)
-                    && query.matches(&batch, target)
-                {
-                    let account = self.account_of(&batch, place.ix)?;
-                    let links = &self.options.links;
-                    posts.extend(wire::post_value(&batch, place.ix, account.as_ref(), links));
-                }
-                last = Some(batch);
-                if posts.len() == query.limit || looked_at == LOOKED_AT_MAX {
+                self.show(query, &mut shown, &place)?;
+                if shown.page.posts() == query.limit || looked_at == LOOKED_AT_MAX {
                     let next = to.filter(|top| *top >= first).map(|_| post);
-                    let next = next.filter(|_| self.has_more(&from, to).unwrap_or(true));
-                    return Ok(wire::list_body(posts, next));
+                    let more =
+                        || page.len() > 0 || whole && self.has_more(&from, to).unwrap_or(true);
+                    return Ok(shown.page.finish(next.filter(|_| more())));
                 }
             }
             if !whole {
                 break;
             }
         }
-        Ok(wire::list_body(posts, None))
+        Ok(shown.page.finish(None))
+    }
+
+    /// Adds a post to a page, if it matches.
+    fn show(&self, query: &ListQuery, shown: &mut Shown, place: &PostPlace) -> Result<(), Fault> {
+        if shown.batch.as_ref().is_none_or(|batch| batch.id != place.batch) {
+            let batch = self.options.store.shown_batch(place.batch);
+            shown.batch = batch.map_err(|problem| faults::unreadable(&problem))?;
+        }
+        let Some(batch) = &shown.batch else { return Ok(()) };
+        let Some(target) = batch.target(place.ix).filter(|it| query.matches(batch, it)) else {
+            return Ok(());
+        };
+        let account = match shown.accounts.entry(target.account) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(unknown) => unknown.insert(self.stored_account(target.account)?),
+        };
+        shown.page.push(batch, place.ix, account.as_ref(), &self.options.links);
+        Ok(())
     }
 
     fn has_more(&self, from: &Key, top: Option<u128>) -> Result<bool, Fault> {
@@ -195,5 +232,19 @@ impl Admission {
         let upper = Key::Post(PostId::from_raw(top));
         let found = self.options.store.scan(from, &upper, Order::Descending, 1);
         Ok(!found.map_err(|problem| faults::unreadable(&problem))?.is_empty())
+    }
+}
+
+/// A page as it grows, and what was read for it last: the targets of a batch come one after the
+/// other, and most posts are on few accounts.
+struct Shown {
+    page: PostPage,
+    batch: Option<Batch>,
+    accounts: BTreeMap<AccountId, Option<Account>>,
+}
+
+impl Shown {
+    fn new(posts: usize) -> Self {
+        Self { page: PostPage::new(posts), batch: None, accounts: BTreeMap::new() }
     }
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::clock::Dates;
 use super::flights::Flights;
 use crate::accounts::{AccessError, Accounts};
-use crate::engine::{Call, Carry, Handle, Report};
+use crate::engine::{Call, Carry, Handle, Report, caught};
 use crate::media::Media;
 use crate::model::{
     Attempt, Code, Content, Cursor, EXCHANGE_BYTES_MAX, Exchange, Fault, MediaItem, Millis, Now,
@@ -80,14 +80,15 @@ impl Courier {
     /// What the engine calls. A panic in a codec is reported as what it leaves: doubt, once
     /// anything may have been sent; before that, nothing but another try.
     pub fn into_carry(self) -> Carry {
+        let courier = Arc::new(self);
         Arc::new(move |call: Call| {
-            let courier = self.clone();
+            let courier = Arc::clone(&courier);
             Box::pin(async move {
                 let sending = Arc::new(AtomicBool::new(false));
                 let marker = Arc::clone(&sending);
-                let work = tokio::spawn(async move { courier.carry(call, &marker).await });
-                work.await.unwrap_or_else(|problem| {
-                    tracing::error!(%problem, "an attempt broke off");
+                let work = caught(async move { courier.carry(call, &marker).await });
+                work.await.unwrap_or_else(|panic| {
+                    tracing::error!(%panic, "an attempt broke off");
                     let verdict = if sending.load(Ordering::Acquire) {
                         Verdict::Unknown { fault: broke_off(SendOutcome::Unknown) }
                     } else {
@@ -141,12 +142,15 @@ impl Courier {
             }
             Prepared::Snapshot => {
                 let item = job.content.media.get(usize::from(job.attempt.step.round));
-                (self.snapshot(&call, job.target, item, timeout).await, None)
+                let taking = self.snapshot(&call, job.target, item, timeout);
+                (Box::pin(taking).await, None)
             }
             Prepared::Request(request) => {
                 sending.store(true, Ordering::Release);
                 let answer = self.send(&request, &cx, timeout).await;
-                self.learn_clock(job.target.account, &answer).await;
+                if let Some(news) = self.dates.learn(job.target.account, &answer) {
+                    Box::pin(self.note_clock(news)).await;
+                }
                 (answer, Some(request))
             }
         };

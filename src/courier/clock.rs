@@ -30,7 +30,7 @@ impl Dates {
     }
 
     /// Learns from an answer: what shows that our clock is not to be relied on, and when.
-    fn learn(&self, account: AccountId, answer: &Answer) -> Option<(i64, Timestamp)> {
+    pub(super) fn learn(&self, account: AccountId, answer: &Answer) -> Option<(i64, Timestamp)> {
         let Answer::Heard { headers, at, .. } = answer else { return None };
         let ahead = platforms::clock_ahead(headers, *at)?;
         let before = self.known().insert(account, ahead);
@@ -39,9 +39,8 @@ impl Dates {
 }
 
 impl Courier {
-    /// Learns from an answer; a clock that is wrong is noted, for a later process life too.
-    pub(super) async fn learn_clock(&self, account: AccountId, answer: &Answer) {
-        let Some((ahead, at)) = self.dates.learn(account, answer) else { return };
+    /// Notes that the clock is wrong, for a later process life too.
+    pub(super) async fn note_clock(&self, (ahead, at): (i64, Timestamp)) {
         if noted(self.options.store.as_ref()).is_some_and(|last| is_fresh(last, at)) {
             return;
         }

@@ -103,6 +103,7 @@ impl Core {
         request: Option<&RequestId>,
     ) -> Result<Arc<Batch>, StoreError> {
         let mut writes = extra;
+        writes.reserve(plan.writes_about());
         let batch = Arc::clone(&plan.batch);
         self.plan_writes(&mut plan, request, &mut writes)?;
         self.store.commit(self.epoch, &writes)?;
@@ -118,6 +119,7 @@ impl Core {
         extra: Vec<Write>,
     ) -> Result<(), StoreError> {
         let mut writes = extra;
+        writes.reserve(plans.iter().map(Plan::writes_about).sum());
         for plan in &mut plans {
             self.plan_writes(plan, None, &mut writes)?;
         }
@@ -381,6 +383,19 @@ pub(super) struct Plan {
     pub(super) batch: Arc<Batch>,
     entries: Vec<Write>,
     effects: Vec<Effects>,
+}
+
+impl Plan {
+    /// About how many writes it comes to: a new batch has a row for each target, content and
+    /// notice; an event writes itself, its target and a notice. The head, the timer, the claim and
+    /// the mark of a settled batch come once.
+    fn writes_about(&self) -> usize {
+        let rows = match self.old {
+            None => 2 * self.batch.targets.len() + self.batch.contents.len(),
+            Some(_) => 3 * self.entries.len(),
+        };
+        rows + 6
+    }
 }
 
 /// Keeps note of the uploads that a batch still needs.

@@ -1,7 +1,7 @@
 //! The engine's synchronous heart: turns.
 //!
-//! A turn applies its inputs, rings what is due, hands out slots, makes one commit for each step
-//! of a batch and one flush for all, and returns what may leave. It owns no clock: the moment is
+//! A turn applies its inputs, rings what is due, hands out slots, makes one commit for what happens
+//! to a batch together and one flush for all, and returns what may leave. It owns no clock: the moment is
 //! an argument. If the store refuses, the turn fails and the process must stop, because memory
 //! may not run ahead of disk.
 
@@ -197,9 +197,7 @@ impl Core {
         // Before the inputs: after a jump of the clock what they schedule may lie beyond the old
         // horizon and be due at once.
         self.move_horizon()?;
-        for input in inputs {
-            self.take(input)?;
-        }
+        self.take_all(inputs)?;
         self.ring()?;
         self.unpark()?;
         self.hand_out_slots()

@@ -2,11 +2,10 @@
 
 use super::core::{Core, Teller, Waiting};
 use super::handle::{Input, Ticket};
-use super::interface::{
-    Claim, EngineError, Expect, Records, Report, Submission, Submitted, WriteError,
-};
-use crate::machine::{self, Draft, DraftTarget, Refusal};
-use crate::model::{BatchId, Code, Event, Fault, MediaId, MediaSource, PostId, TargetIx, Verdict};
+use super::interface::{Claim, EngineError, Expect, Records, Submission, Submitted, WriteError};
+use super::reports::Reported;
+use crate::machine::{self, Draft, DraftTarget};
+use crate::model::{BatchId, MediaId, MediaSource, PostId, TargetIx};
 use crate::store::{ClaimRecord, ClaimState, Key, Order, PostPlace, Record, StoreError, Write};
 use crate::wire::Reply;
 
@@ -45,7 +44,7 @@ impl Core {
                 Ok(())
             }
             Input::Reported { batch, ix, number, epoch, report } => {
-                self.reported(batch, ix, number, epoch, report)
+                self.reported(batch, vec![Reported { ix, number, epoch, report }])
             }
             Input::Write(records, ticket) => {
                 let answer = self.write(*records)?;
@@ -267,57 +266,6 @@ impl Core {
             taken => self.join(taken, tell),
         }
         Ok(())
-    }
-
-    fn reported(
-        &mut self,
-        batch: BatchId,
-        ix: TargetIx,
-        number: u32,
-        epoch: u64,
-        report: Report,
-    ) -> Result<(), StoreError> {
-        let Report { verdict, exchange } = report;
-        let verdict = self.adopts_alone(batch, ix, verdict)?;
-        let event = Event::Answered { ix, number, epoch, verdict, exchange };
-        match self.apply(batch, vec![event], vec![])? {
-            Ok(_) => {}
-            Err(Refusal::Stale) => {
-                tracing::info!(batch.id = %batch, attempt = number, "a late report was dropped");
-            }
-            Err(refusal) => {
-                let attempt = number;
-                tracing::error!(batch.id = %batch, attempt, %refusal, "a report was refused");
-            }
-        }
-        Ok(())
-    }
-
-    /// A read-back that found a post which another of ours came to own meanwhile has found nothing
-    /// yet: it is read again, with that one left out. Two posts never share a landing.
-    fn adopts_alone(
-        &mut self,
-        id: BatchId,
-        ix: TargetIx,
-        verdict: Verdict,
-    ) -> Result<Verdict, StoreError> {
-        let Verdict::Done(output) = &verdict else { return Ok(verdict) };
-        let Some(uri) = output.receipt.as_ref().and_then(|receipt| receipt.uri.as_ref()) else {
-            return Ok(verdict);
-        };
-        // Nothing is owned but for a read-back, so a sending costs no look.
-        let owned = match self.load(id)? {
-            Some(batch) => self.owned(&batch, ix)?,
-            None => Vec::new(),
-        };
-        if !owned.contains(uri) {
-            return Ok(verdict);
-        }
-        let fault = Fault::new(Code::PlatformUnavailable, "the post found is another of ours")
-            .rule("target.publish.outcome_unknown")
-            .remedy("Nothing need be done: the account is read again.")
-            .retryable();
-        Ok(Verdict::Retry { fault, after: None })
     }
 
     fn write(

@@ -14,6 +14,7 @@ mod handle;
 mod shell;
 mod core;
 mod inputs;
+mod reports;
 mod changes;
 mod apply;
 mod timers;
@@ -21,8 +22,12 @@ mod restore;
 mod lanes;
 mod alarms;
 mod owned;
+mod caught;
+#[cfg(test)]
+mod reports_tests;
 
 pub use self::core::{Core, Moment, Options, Release};
+pub use caught::{Caught, Panicked, caught};
 pub use handle::{Handle, Input, Mailbox, Ticket, mailbox};
 pub use interface::{
     Asking, Call, Change, ChangeError, Changed, Claim, EngineError, Expect, Health, NewNotice,

@@ -10,7 +10,7 @@ use crate::store::StoreError;
 
 /// Events of one batch that happen in one commit: with their targets and notices they stay far
 /// below its limit.
-const EVENTS_MAX: usize = 8;
+pub(super) const EVENTS_MAX: usize = 8;
 
 impl Core {
     /// Rings every alarm that is due.

@@ -1,5 +1,5 @@
-//! From a request to its answer: a request id for each, a route, and a task of its own, so that
-//! neither a panic nor a client that hangs up takes anything else along.
+//! From a request to its answer: a request id for each, a route, and work set apart, so that neither
+//! a panic nor a client that hangs up takes anything else along.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -9,6 +9,7 @@ use http_body_util::BodyExt;
 use hyper::Request;
 use hyper::header;
 
+use super::apart::apart;
 use super::arriving::Arriving;
 use super::body::RequestBody;
 use super::drain::Drain;
@@ -23,7 +24,7 @@ use super::rules::{self, Form};
 use super::sandbox::SandboxDoor;
 use super::server::{HangUp, Service};
 use super::strict;
-use crate::engine;
+use crate::engine::{self, caught};
 use crate::model::RequestId;
 
 /// How long the engine has to say how it does.
@@ -88,38 +89,38 @@ impl Gate {
         Ok(answer)
     }
 
-    /// Answers in a task of its own.
+    /// Answers in any case, once begun.
     async fn answer_apart(self: Arc<Self>, inbound: Inbound) -> Result<Answer, HangUp> {
         let (words, id) = (Arc::clone(&self.words), inbound.id.clone());
-        match tokio::spawn(self.answer(inbound)).await {
+        match apart(caught(self.answer(inbound))).await {
             Ok(answer) => answer,
-            // Only the end of the runtime cancels a task; nobody is left to answer then.
-            Err(error) if error.is_cancelled() => Err(HangUp),
-            Err(error) => {
-                tracing::error!(request.id = %id, %error, "a handler panicked");
+            Err(panic) => {
+                tracing::error!(request.id = %id, %panic, "a handler panicked");
                 Ok(words.refuse(&reply::panicked(), &id))
             }
         }
     }
 
+    /// Each kind of work takes memory of its own, as in `Handlers::handle`.
     async fn answer(self: Arc<Self>, inbound: Inbound) -> Result<Answer, HangUp> {
         let Inbound { id, request } = inbound;
         let method = request.method().as_str().to_owned();
         let path = request.uri().path().to_owned();
         match route(&method, &path) {
-            Route::Health => Ok(self.health().await),
+            Route::Health => Ok(Box::pin(self.health()).await),
             Route::OpenApi => Ok(self.description.answer()),
             Route::Mcp => Ok(match self.drain.enter() {
-                Some(_pass) => self.mcp.answer(Inbound { id, request }).await,
+                Some(_pass) => Box::pin(self.mcp.answer(Inbound { id, request })).await,
                 None => self.words.refuse(&reply::stopping(), &id),
             }),
             Route::Live => Ok(reply::json(200, r#"{"status":"ok"}"#)),
             Route::Ready if self.drain.is_draining() => Ok(pages::stopping()),
-            Route::Ready => Ok(self.ready.answer().await),
+            Route::Ready => Ok(Box::pin(self.ready.answer()).await),
             Route::Preflight => Ok(reply::browser_preflight()),
             Route::MediaFile(name) => {
                 let (query, now) = (request.uri().query(), (self.words.now)());
-                let answer = self.files.file(name, query, request.headers(), now).await;
+                let file = self.files.file(name, query, request.headers(), now);
+                let answer = Box::pin(file).await;
                 Ok(answer.unwrap_or_else(|fault| self.words.refuse(&fault, &id)))
             }
             Route::Index => Ok(pages::index(&self.words.links)),
@@ -134,7 +135,7 @@ impl Gate {
             Route::Nowhere => Ok(self.nowhere(&method, &path, &id)),
             it @ (Route::SandboxUpload | Route::SandboxPost | Route::SandboxPosts) => {
                 match &self.sandbox {
-                    Some(sandbox) => inside(sandbox, it, request).await,
+                    Some(sandbox) => Box::pin(inside(sandbox, it, request)).await,
                     None => Ok(self.nowhere(&method, &path, &id)),
                 }
             }
@@ -205,7 +206,7 @@ pub fn platform_alone(sandbox: Arc<SandboxDoor>, words: Arc<Words>) -> Service {
         let sandbox = Arc::clone(&sandbox);
         let (words, id) = (Arc::clone(&words), words.request_id(request.headers()));
         // As in a house: who hangs up takes back nothing that the platform has read.
-        let task = tokio::spawn(async move {
+        let answering = apart(caught(async move {
             let path = request.uri().path().to_owned();
             match route(request.method().as_str(), &path) {
                 it @ (Route::SandboxUpload | Route::SandboxPost | Route::SandboxPosts) => {
@@ -213,9 +214,9 @@ pub fn platform_alone(sandbox: Arc<SandboxDoor>, words: Arc<Words>) -> Service {
                 }
                 _ => Err(HangUp),
             }
-        });
+        }));
         Box::pin(async move {
-            let mut answer = task.await.unwrap_or(Err(HangUp))?;
+            let mut answer = answering.await.unwrap_or(Err(HangUp))?;
             // What names no request is taken for the HTTP parser's own answer.
             words.sign(&mut answer, &id);
             Ok(answer)

@@ -121,52 +121,55 @@ impl Handlers {
         }
     }
 
+    /// What a request comes to. Each kind of work takes memory of its own, so that a read does not
+    /// carry about what the largest would need.
     async fn handle(&self, asked: Asked) -> Result<Answer, Fault> {
         let method = asked.request.method().clone();
         let path = asked.request.uri().path().to_owned();
         match route(method.as_str(), &path) {
-            Route::CreatePost => self.create(asked).await,
+            Route::CreatePost => Box::pin(self.create(asked)).await,
             Route::ListPosts => {
                 let query = asked.request.uri().query().unwrap_or_default();
-                let reply = self.admission.list_posts(&asked.caller, query).await?;
+                let listing = self.admission.list_posts(&asked.caller, query);
+                let reply = Box::pin(listing).await?;
                 Ok(reply::json(reply.status, reply.body))
             }
             Route::ReadPost(id) => {
                 let reply = if id.starts_with("batch_") {
-                    self.admission.get_batch(&asked.caller, id).await?
+                    Box::pin(self.admission.get_batch(&asked.caller, id)).await?
                 } else {
                     self.admission.get_post(&asked.caller, id).await?
                 };
                 Ok(reply::json(reply.status, reply.body))
             }
-            Route::PatchPost(id) => self.patch(asked, id).await,
-            Route::CancelPost(id) => self.cancel(asked, id).await,
-            Route::RetryPost(id) => self.retry(asked, id).await,
-            Route::ValidatePost => self.validate(asked).await,
-            Route::Profiles(route) => people::profiles(self, asked, route).await,
-            Route::Keys(route) => people::keys(self, asked, route).await,
-            Route::Hooks(route) => hooks::hooks(self, asked, route).await,
-            Route::Media(route) => media::media(self, asked, route).await,
-            Route::Events => hooks::events(self, &asked).await,
+            Route::PatchPost(id) => Box::pin(self.patch(asked, id)).await,
+            Route::CancelPost(id) => Box::pin(self.cancel(asked, id)).await,
+            Route::RetryPost(id) => Box::pin(self.retry(asked, id)).await,
+            Route::ValidatePost => Box::pin(self.validate(asked)).await,
+            Route::Profiles(route) => Box::pin(people::profiles(self, asked, route)).await,
+            Route::Keys(route) => Box::pin(people::keys(self, asked, route)).await,
+            Route::Hooks(route) => Box::pin(hooks::hooks(self, asked, route)).await,
+            Route::Media(route) => Box::pin(media::media(self, asked, route)).await,
+            Route::Events => Box::pin(hooks::events(self, &asked)).await,
             Route::PlatformVersions => Ok(pages::platform_versions((self.words.now)())),
             Route::ListAccounts => {
                 let query = asked.request.uri().query().unwrap_or_default();
-                let reply = self.admission.list_accounts(&asked.caller, query).await?;
+                let listing = self.admission.list_accounts(&asked.caller, query);
+                let reply = Box::pin(listing).await?;
                 Ok(reply::json(reply.status, reply.body))
             }
             Route::ReadAccount(id) => {
-                let account = self.account(&asked.caller, id).await?;
+                let account = Box::pin(self.account(&asked.caller, id)).await?;
                 Ok(reply::json(200, wire::account_body(&account)))
             }
-            Route::RemoveAccount(id) => self.remove_account(asked, id).await,
-            Route::DescribeConnect(platform) => {
-                let held = self.body(asked.request).await?;
-                connect::describe(&self.oauth, &asked.caller, platform, &held.bytes).await
+            Route::RemoveAccount(id) => Box::pin(self.remove_account(asked, id)).await,
+            Route::DescribeConnect(platform) => Box::pin(self.describe(asked, platform)).await,
+            Route::CompleteConnect(platform) => {
+                Box::pin(self.complete_connect(asked, platform)).await
             }
-            Route::CompleteConnect(platform) => self.complete_connect(asked, platform).await,
-            Route::Boards(route) => boards::boards(self, asked, route).await,
-            Route::Timeline => self.timeline(&asked).await,
-            Route::Landing(n) => self.landing(&asked.caller, n).await,
+            Route::Boards(route) => Box::pin(boards::boards(self, asked, route)).await,
+            Route::Timeline => Box::pin(self.timeline(&asked)).await,
+            Route::Landing(n) => Box::pin(self.landing(&asked.caller, n)).await,
             // The gate answers these itself.
             Route::Health
             | Route::Live
@@ -344,6 +347,11 @@ impl Handlers {
             reply::mark_kept(&mut answer, key, served.replayed);
         }
         answer
+    }
+
+    async fn describe(&self, asked: Asked, platform: &str) -> Result<Answer, Fault> {
+        let held = self.body(asked.request).await?;
+        connect::describe(&self.oauth, &asked.caller, platform, &held.bytes).await
     }
 
     async fn complete_connect(&self, asked: Asked, platform: &str) -> Result<Answer, Fault> {

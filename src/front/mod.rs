@@ -28,6 +28,7 @@ mod ready;
 mod listen;
 mod drain;
 mod strict;
+mod apart;
 mod stream;
 mod reply;
 mod roster;

@@ -27,6 +27,8 @@ impl std::error::Error for IdError {}
 
 /// The digits of a UUID.
 const HEX: &[u8; 16] = b"0123456789abcdef";
+/// Where the digits of each byte of a UUID stand.
+const UUID_PLACES: [usize; 16] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
 /// Characters of a ULID.
 const ULID_CHARS: usize = 26;
 
@@ -200,12 +202,9 @@ impl<K> fmt::Display for UuidId<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Ids are printed several times for each post: digit by digit it took a tenth of it.
         let mut text = [b'-'; 36];
-        let mut at = 0;
-        for (place, byte) in self.raw.to_be_bytes().into_iter().enumerate() {
-            at += usize::from(matches!(place, 4 | 6 | 8 | 10));
+        for (at, byte) in UUID_PLACES.into_iter().zip(self.raw.to_be_bytes()) {
             text[at] = HEX[usize::from(byte >> 4)];
             text[at + 1] = HEX[usize::from(byte & 15)];
-            at += 2;
         }
         f.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
     }

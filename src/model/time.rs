@@ -37,6 +37,10 @@ pub struct Timestamp(i64);
 
 /// 0000-01-01T00:00:00Z.
 const YEAR_0_MS: i64 = -62_167_219_200_000;
+/// 9999-01-01T00:00:00Z. The library ends in the middle of a day of that year.
+const YEAR_9999_MS: i64 = 253_370_764_800_000;
+/// A day.
+const DAY_MS: i64 = 86_400_000;
 
 /// Why a text is no instant we accept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,11 +98,57 @@ impl Timestamp {
 impl fmt::Display for Timestamp {
     /// UTC, exactly three decimals, `Z`: `2026-05-16T12:00:00.000Z`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Times are printed several times for each post, so the years of four digits, which are
+        // all that matter, are printed here.
+        if (YEAR_0_MS..YEAR_9999_MS).contains(&self.0) {
+            return f.write_str(std::str::from_utf8(&self.digits()).map_err(|_| fmt::Error)?);
+        }
         match jiff::Timestamp::from_millisecond(self.0) {
             Ok(at) => write!(f, "{at:.3}"),
             Err(_) => write!(f, "{} ms after 1970", self.0),
         }
     }
+}
+
+impl Timestamp {
+    /// Its spelling, of a year of four digits.
+    fn digits(self) -> [u8; 24] {
+        let (days, rest) = (self.0.div_euclid(DAY_MS), self.0.rem_euclid(DAY_MS));
+        let (year, month, day) = civil(days);
+        let mut out = *b"0000-00-00T00:00:00.000Z";
+        let fields = [
+            (0, 4, year),
+            (5, 2, month),
+            (8, 2, day),
+            (11, 2, rest / 3_600_000),
+            (14, 2, rest / 60_000 % 60),
+            (17, 2, rest / 1_000 % 60),
+            (20, 3, rest % 1_000),
+        ];
+        for (at, count, number) in fields {
+            let mut left = number;
+            for place in out[at..at + count].iter_mut().rev() {
+                *place += u8::try_from(left % 10).unwrap_or(0);
+                left /= 10;
+            }
+        }
+        out
+    }
+}
+
+/// Year, month and day of the day so many days after 1970-01-01. Counted from a first of March, a
+/// leap day is the last day of its year, and months have 153 days in each five.
+fn civil(days: i64) -> (i64, i64, i64) {
+    const TO_1970: i64 = 719_468;
+    const FOUR_CENTURIES: i64 = 146_097;
+    let shifted = days + TO_1970;
+    let (cycle, day) = (shifted.div_euclid(FOUR_CENTURIES), shifted.rem_euclid(FOUR_CENTURIES));
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let in_year = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * in_year + 2) / 153;
+    let in_month = in_year - (153 * month + 2) / 5 + 1;
+    let (year, month) = if month < 10 { (year, month + 3) } else { (year + 1, month - 9) };
+    (year + cycle * 400, month, in_month)
 }
 
 impl FromStr for Timestamp {
@@ -136,7 +186,38 @@ fn zoned(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    /// As another calendar spells it.
+    fn spelled(at: i64) -> String {
+        match jiff::Timestamp::from_millisecond(at) {
+            Ok(known) => format!("{known:.3}"),
+            Err(_) => format!("{at} ms after 1970"),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_instant_is_spelled_as_another_calendar_spells_it(
+            any in any::<i64>(),
+            near in YEAR_0_MS - DAY_MS..YEAR_9999_MS + DAY_MS,
+        ) {
+            for at in [any, any >> 10, near] {
+                prop_assert_eq!(Timestamp::from_millis(at).to_string(), spelled(at));
+            }
+        }
+    }
+
+    #[test]
+    fn every_day_of_four_digits_is_spelled() {
+        for day in YEAR_0_MS / DAY_MS - 1..=YEAR_9999_MS / DAY_MS {
+            for at in [day * DAY_MS, (day + 1) * DAY_MS - 1] {
+                assert_eq!(Timestamp::from_millis(at).to_string(), spelled(at));
+            }
+        }
+    }
 
     fn check(text: &str, expected: Result<&str, TimeError>) {
         let got = text.parse::<Timestamp>().map(|at| at.to_string());

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{BatchHead, Key, Order, Record, Store, StoreError, Write};
-use crate::model::{Batch, BatchId, Content, ContentIx, StepRef, Target, TargetIx};
+use crate::model::{Batch, BatchId, Content, ContentIx, JournalEntry, StepRef, Target, TargetIx};
 
 /// The batch with this id, whole; `None` when there is none.
 ///
@@ -21,6 +21,48 @@ pub fn load_batch(store: &dyn Store, id: BatchId) -> Result<Option<Batch>, Store
         parts.take(&key, record);
     }
     parts.assemble(id)
+}
+
+/// A batch, if there is one, with its journal.
+pub type Told = (Option<Batch>, Vec<JournalEntry>);
+
+impl dyn Store + '_ {
+    /// The batch with this id as it is shown: without what its steps remember.
+    ///
+    /// # Errors
+    /// As `load_batch`.
+    pub fn shown_batch(&self, id: BatchId) -> Result<Option<Batch>, StoreError> {
+        let last = Key::Content(id, ContentIx(u16::MAX));
+        let rows = self.scan(&Key::Batch(id), &last, Order::Ascending, usize::MAX)?;
+        let mut parts = Parts::default();
+        for (key, record) in rows {
+            parts.take(&key, record);
+        }
+        parts.assemble(id)
+    }
+
+    /// The batch with this id and its journal, in one pass; `None` when that is more than
+    /// `rows_max` rows.
+    ///
+    /// # Errors
+    /// As `load_batch`.
+    pub fn told_batch(&self, id: BatchId, rows_max: usize) -> Result<Option<Told>, StoreError> {
+        let limit = rows_max.saturating_add(1);
+        let last = Key::Entry(id, u32::MAX);
+        let rows = self.scan(&Key::Batch(id), &last, Order::Ascending, limit)?;
+        if rows.len() > rows_max {
+            return Ok(None);
+        }
+        let mut parts = Parts::default();
+        let mut entries = Vec::new();
+        for (key, record) in rows {
+            match record {
+                Record::Entry(entry) => entries.push(*entry),
+                part => parts.take(&key, part),
+            }
+        }
+        Ok(Some((parts.assemble(id)?, entries)))
+    }
 }
 
 /// The changes that turn the stored `old` into `new`: nothing for what stayed the same.
@@ -50,7 +92,8 @@ fn new_rows(batch: &Batch, writes: &mut Vec<Write>) {
 fn changed_rows(old: &Batch, new: &Batch, writes: &mut Vec<Write>) {
     let id = new.id;
     let head = BatchHead::of(new);
-    if BatchHead::of(old) != head {
+    // Every event is counted in the head, so nearly always there is nothing to compare.
+    if old.entries != new.entries || BatchHead::of(old) != head {
         writes.push(Write::Put(Key::Batch(id), Record::Batch(head)));
     }
     for (ix, target) in new.places() {
@@ -201,7 +244,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::model::{Cursor, Outcome};
+    use crate::model::{Cursor, Event, Outcome, Stamp};
     use crate::store::Memory;
     use crate::store::samples::Maker;
 
@@ -233,6 +276,33 @@ mod tests {
             store.commit(epoch, &batch_writes(Some(&old), &new)).expect("memory");
             prop_assert_eq!(load_batch(&store, new.id), Ok(Some(new)));
         }
+    }
+
+    #[test]
+    fn a_read_takes_the_rows_it_needs() {
+        let mut batch = Maker::new(5).batch(3);
+        let step = StepRef { step: 1, round: 0 };
+        Arc::make_mut(&mut batch.targets[1]).memo = [(step, "kept".into())].into();
+        let (memory, epoch) = stored(&batch);
+        let entry = JournalEntry {
+            batch: batch.id,
+            n: 0,
+            stamp: Stamp { seq: 1, at: batch.created_at, entropy: 0, epoch },
+            event: Event::ReplyDue,
+        };
+        let write = Write::New(Key::Entry(batch.id, 0), Record::Entry(Box::new(entry.clone())));
+        memory.commit(epoch, &[write]).expect("memory");
+        let store: &dyn Store = &memory;
+        let targets = batch.targets.iter().map(|it| Arc::new(without_memo(it))).collect();
+        let shown = Batch { targets, ..batch.clone() };
+        assert_eq!(store.shown_batch(batch.id), Ok(Some(shown)));
+        let rows = batch_writes(None, &batch).len() + 1;
+        let told = (Some(batch.clone()), vec![entry]);
+        assert_eq!(store.told_batch(batch.id, rows), Ok(Some(told)));
+        assert_eq!(store.told_batch(batch.id, rows - 1), Ok(None));
+        let nobody = BatchId::from_raw(batch.id.raw() ^ 1);
+        assert_eq!(store.shown_batch(nobody), Ok(None));
+        assert_eq!(store.told_batch(nobody, 0), Ok(Some((None, Vec::new()))));
     }
 
     #[test]

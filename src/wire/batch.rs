@@ -2,44 +2,15 @@
 
 use serde::Serialize;
 
-use super::fault::{ErrorObject, error_object, to_bytes};
+use super::fault::{ErrorObject, error_object};
+use super::object::{Object, write_list};
 use super::post::post_status;
 use super::{Links, Reply};
 use crate::model::{Batch, Cursor, Fault, Outcome, Target, Warning};
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct BatchBody<'a> {
-    id: String,
-    status: &'static str,
-    created_at: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    scheduled_at: Option<String>,
-    results: Vec<ResultBody<'a>>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct ResultBody<'a> {
-    account_id: String,
-    platform: &'static str,
-    post_id: String,
-    status: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    uri: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cid: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    url: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    first_comment_uri: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    first_comment_cid: Option<&'a str>,
-    #[serde(skip_serializing_if = "<[WarningBody]>::is_empty")]
-    warnings: Vec<WarningBody<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<ErrorObject>,
-}
+/// Room for nearly every batch and for each of its results.
+const BATCH_BYTES: usize = 256;
+const RESULT_BYTES: usize = 384;
 
 #[derive(Serialize)]
 pub(super) struct WarningBody<'a> {
@@ -58,13 +29,17 @@ pub fn batch_reply(batch: &Batch, links: &Links) -> Reply {
 pub fn batch_body(batch: &Batch, links: &Links) -> Vec<u8> {
     let status = batch_status(batch);
     let scheduled_at = batch.scheduled_at.filter(|_| status == "queued");
-    to_bytes(&BatchBody {
-        id: batch.id.to_string(),
-        status,
-        created_at: batch.created_at.to_string(),
-        scheduled_at: scheduled_at.map(|at| at.to_string()),
-        results: batch.targets.iter().map(|target| result(batch, target, links)).collect(),
-    })
+    let mut out = Vec::with_capacity(BATCH_BYTES + batch.targets.len() * RESULT_BYTES);
+    let mut object = Object::begin(&mut out);
+    object.spelled("id", batch.id);
+    object.word("status", status);
+    object.spelled("createdAt", batch.created_at);
+    object.spelled_if("scheduledAt", scheduled_at);
+    object.with("results", |out| {
+        write_list(out, &batch.targets, |out, target| write_result(out, batch, target, links));
+    });
+    object.end();
+    out
 }
 
 /// `published` when every target is; `failed` when none is; `partial_failed` in between; and
@@ -83,24 +58,24 @@ fn batch_status(batch: &Batch) -> &'static str {
     }
 }
 
-fn result<'a>(batch: &Batch, target: &'a Target, links: &Links) -> ResultBody<'a> {
-    let receipt = target.receipt.as_ref();
-    let comment = target.comment.as_ref();
+fn write_result(out: &mut Vec<u8>, batch: &Batch, target: &Target, links: &Links) {
     let live = matches!(target.cursor, Cursor::Ended(Outcome::Published));
-    let receipt = receipt.filter(|_| live);
-    ResultBody {
-        account_id: target.account.to_string(),
-        platform: target.platform.as_str(),
-        post_id: target.post.to_string(),
-        status: post_status(target),
-        uri: receipt.and_then(|receipt| receipt.uri.as_deref()),
-        cid: receipt.and_then(|receipt| receipt.cid.as_deref()),
-        url: receipt.and_then(|receipt| receipt.url.as_deref()),
-        first_comment_uri: comment.and_then(|comment| comment.uri.as_deref()),
-        first_comment_cid: comment.and_then(|comment| comment.cid.as_deref()),
-        warnings: warnings(&target.warnings),
-        error: fault_of(target).map(|fault| error(fault, batch, target, links)),
-    }
+    let receipt = target.receipt.as_ref().filter(|_| live);
+    let comment = target.comment.as_ref();
+    let error = fault_of(target).map(|fault| error(fault, batch, target, links));
+    let mut result = Object::begin(out);
+    result.spelled("accountId", target.account);
+    result.word("platform", target.platform.as_str());
+    result.spelled("postId", target.post);
+    result.word("status", post_status(target));
+    result.text_if("uri", receipt.and_then(|receipt| receipt.uri.as_deref()));
+    result.text_if("cid", receipt.and_then(|receipt| receipt.cid.as_deref()));
+    result.text_if("url", receipt.and_then(|receipt| receipt.url.as_deref()));
+    result.text_if("firstCommentUri", comment.and_then(|comment| comment.uri.as_deref()));
+    result.text_if("firstCommentCid", comment.and_then(|comment| comment.cid.as_deref()));
+    result.list_if("warnings", &warnings(&target.warnings));
+    result.value_if("error", error.as_ref());
+    result.end();
 }
 
 /// What a target failed with. A batch that failed is kept under its key like any other, so the

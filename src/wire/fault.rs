@@ -78,9 +78,19 @@ pub(super) fn raw(text: &str) -> Box<RawValue> {
     })
 }
 
+/// Room for nearly every answer, so that none is moved several times while it grows.
+const ANSWER_BYTES: usize = 1_024;
+
 /// The bytes of a value of ours.
 pub(super) fn to_bytes(value: &impl Serialize) -> Vec<u8> {
-    serde_json::to_vec(value).expect("our own types serialize: their keys are strings")
+    let mut out = Vec::with_capacity(ANSWER_BYTES);
+    write_to(&mut out, value);
+    out
+}
+
+/// Writes a value of ours at the end of `out`.
+pub(super) fn write_to(out: &mut Vec<u8>, value: &impl Serialize) {
+    serde_json::to_writer(out, value).expect("our own types serialize: their keys are strings");
 }
 
 #[cfg(test)]

@@ -1,16 +1,15 @@
 //! The query of `GET /v1/posts`, and its answer.
 
 use base64::Engine as _;
-use serde::Serialize;
 use serde_json::Value;
-use serde_json::value::RawValue;
 
-use super::fault::to_bytes;
+use super::Links;
+use super::fault::write_to;
 use super::issues::{Note, Walk, clip};
-use super::post::post_status;
+use super::post::{POST_BYTES, post_status, write_post};
 use crate::model::{
-    Batch, Fault, LIST_LIMIT_DEFAULT, LIST_LIMIT_MAX, Platform, PostId, ProfileId,
-    SEARCH_CHARS_MAX, Target, Timestamp,
+    Account, Batch, Fault, LIST_LIMIT_DEFAULT, LIST_LIMIT_MAX, Platform, PostId, ProfileId,
+    SEARCH_CHARS_MAX, Target, TargetIx, Timestamp,
 };
 
 /// What to list. Everything given must hold.
@@ -158,13 +157,44 @@ impl ListQuery {
     }
 }
 
-/// One page.
-pub fn list_body(posts: Vec<Box<RawValue>>, next: Option<PostId>) -> Vec<u8> {
-    #[derive(Serialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Page {
-        data: Vec<Box<RawValue>>,
-        next_cursor: Option<String>,
+/// A page as it grows: every post is written once, where it stays.
+#[derive(Debug)]
+pub struct PostPage {
+    out: Vec<u8>,
+    posts: usize,
+}
+
+impl PostPage {
+    /// An empty page, with room for so many posts.
+    pub fn new(posts: usize) -> Self {
+        let mut out = Vec::with_capacity(posts * POST_BYTES + 64);
+        out.extend_from_slice(b"{\"data\":[");
+        Self { out, posts: 0 }
     }
-    to_bytes(&Page { data: posts, next_cursor: next.map(cursor_of) })
+
+    /// Adds a post, if its batch has it. `account` is `None` when it was removed.
+    pub fn push(&mut self, batch: &Batch, ix: TargetIx, account: Option<&Account>, links: &Links) {
+        let end = self.out.len();
+        if self.posts > 0 {
+            self.out.push(b',');
+        }
+        if write_post(&mut self.out, batch, ix, account, links) {
+            self.posts += 1;
+        } else {
+            self.out.truncate(end);
+        }
+    }
+
+    /// How many posts it holds.
+    pub const fn posts(&self) -> usize {
+        self.posts
+    }
+
+    /// The page; `next` is the last post, if there are more below it.
+    pub fn finish(mut self, next: Option<PostId>) -> Vec<u8> {
+        self.out.extend_from_slice(b"],\"nextCursor\":");
+        write_to(&mut self.out, &next.map(cursor_of));
+        self.out.push(b'}');
+        self.out
+    }
 }

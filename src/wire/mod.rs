@@ -8,6 +8,7 @@
 
 mod links;
 mod fault;
+mod object;
 mod batch;
 mod post;
 mod attempts;
@@ -40,7 +41,7 @@ pub use create::{CreateRequest, parse_create, parse_validate};
 pub use events::{EventsQuery, events_body, parse_events};
 pub use fault::{error_body, error_value};
 pub use links::Links;
-pub use list::{ListQuery, cursor_of, list_body, parse_list};
+pub use list::{ListQuery, PostPage, cursor_of, parse_list};
 pub use media::{RequestMedia, RequestSource};
 pub use notice::{event_body, event_value, notice_profile, post_notice, sample_data};
 pub use options::{PlatformOptions, option_names};
@@ -49,7 +50,7 @@ pub use person::{
     KeyRequest, ProfilePatch, ProfileRequest, deleted_reply, fresh_key_reply, keys_body, parse_key,
     parse_profile, parse_profile_patch, profile_reply, profiles_body, revoked_reply, slug_of,
 };
-pub use post::{cancel_body, post_body, post_status, post_value, retry_body};
+pub use post::{cancel_body, post_body, post_status, retry_body};
 pub use retry::{RetryRequest, parse_retry};
 pub use target::TargetRequest;
 pub use upload::{UploadPlace, UploadQuery, parse_uploads, upload_reply, uploads_reply};

@@ -5,55 +5,19 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::Links;
-use super::batch::{WarningBody, fault_of, warnings};
-use super::fault::{ErrorObject, error_object, raw, to_bytes};
+use super::batch::{fault_of, warnings};
+use super::fault::{error_object, raw, to_bytes};
+use super::object::Object;
 use crate::machine::Tidings;
 use crate::model::{
     Batch, Notice, NoticeKind, ORGANIZATION, ProfileId, Target, TargetIx, Timestamp,
 };
 
-/// What a notice says of a post: the members of the contract, in its order; ours come after.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct PostData<'a> {
-    id: String,
-    platform: &'static str,
-    account_id: String,
-    profile_id: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    uri: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cid: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    url: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    first_comment_uri: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    first_comment_cid: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    published_at: Option<String>,
-    #[serde(skip_serializing_if = "<[WarningBody]>::is_empty")]
-    warnings: Vec<WarningBody<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<ErrorObject>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    rejected_at: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    changed: Option<Vec<&'static str>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    previous_scheduled_at: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    scheduled_at: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    queued_at: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    canceled_at: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    sandbox: Option<bool>,
-    batch_id: String,
-}
+/// Room for nearly every notice of a post.
+const NOTICE_BYTES: usize = 512;
 
-/// The kind and the data of what is told of a post; `at` is when it came to be.
+/// The kind and the data of what is told of a post: the members of the contract, in its order; ours
+/// come after. `at` is when it came to be.
 pub fn post_notice(
     batch: &Batch,
     ix: TargetIx,
@@ -62,12 +26,16 @@ pub fn post_notice(
     links: &Links,
 ) -> Option<(NoticeKind, String)> {
     let target = batch.target(ix)?;
-    let mut data = bare(batch, target);
-    let scheduled_at = target.due.map(|due| due.to_string());
+    let mut out = Vec::with_capacity(NOTICE_BYTES);
+    let mut data = Object::begin(&mut out);
+    data.spelled("id", target.post);
+    data.word("platform", target.platform.as_str());
+    data.spelled("accountId", target.account);
+    data.spelled("profileId", target.profile);
     let kind = match tidings {
         Tidings::Queued => {
-            data.scheduled_at = scheduled_at;
-            data.queued_at = Some(at.to_string());
+            data.spelled_if("scheduledAt", target.due);
+            data.spelled("queuedAt", at);
             NoticeKind::PostQueued
         }
         Tidings::Published => {
@@ -75,73 +43,53 @@ pub fn post_notice(
             NoticeKind::PostPublished
         }
         Tidings::Rejected | Tidings::Failed => {
-            data.error =
-                fault_of(target).map(|fault| error_object(fault, &batch.request_id, links));
-            data.rejected_at = Some(at.to_string());
+            let error = fault_of(target).map(|it| error_object(it, &batch.request_id, links));
+            data.value_if("error", error.as_ref());
+            data.spelled("rejectedAt", at);
             match tidings {
                 Tidings::Rejected => NoticeKind::PostRejected,
                 _ => NoticeKind::PostFailed,
             }
         }
         Tidings::Canceled => {
-            data.scheduled_at = scheduled_at;
-            data.canceled_at = Some(at.to_string());
+            data.spelled_if("scheduledAt", target.due);
+            data.spelled("canceledAt", at);
             NoticeKind::PostCanceled
         }
         Tidings::Rescheduled { before } => {
-            data.previous_scheduled_at = Some(before.to_string());
-            data.scheduled_at = scheduled_at;
+            data.spelled("previousScheduledAt", before);
+            data.spelled_if("scheduledAt", target.due);
             NoticeKind::PostRescheduled
         }
         Tidings::Updated { text, media } => {
             let named = [("text", *text), ("media", *media)];
             let changed = named.into_iter().filter(|(_, given)| *given);
-            data.changed = Some(changed.map(|(name, _)| name).collect());
-            data.scheduled_at = scheduled_at;
+            let changed: Vec<&str> = changed.map(|(name, _)| name).collect();
+            data.value("changed", &changed);
+            data.spelled_if("scheduledAt", target.due);
             NoticeKind::PostUpdated
         }
     };
-    Some((kind, String::from_utf8(to_bytes(&data)).ok()?))
-}
-
-fn bare<'a>(batch: &Batch, target: &Target) -> PostData<'a> {
-    let sandbox = super::post::is_sandbox(batch, target);
-    PostData {
-        id: target.post.to_string(),
-        platform: target.platform.as_str(),
-        account_id: target.account.to_string(),
-        profile_id: target.profile.to_string(),
-        uri: None,
-        cid: None,
-        url: None,
-        first_comment_uri: None,
-        first_comment_cid: None,
-        published_at: None,
-        warnings: Vec::new(),
-        error: None,
-        rejected_at: None,
-        changed: None,
-        previous_scheduled_at: None,
-        scheduled_at: None,
-        queued_at: None,
-        canceled_at: None,
-        sandbox: sandbox.then_some(true),
-        batch_id: batch.id.to_string(),
+    if super::post::is_sandbox(batch, target) {
+        data.value("sandbox", &true);
     }
+    data.spelled("batchId", batch.id);
+    data.end();
+    Some((kind, String::from_utf8(out).ok()?))
 }
 
-fn published<'a>(data: &mut PostData<'a>, target: &'a Target) {
+fn published(data: &mut Object<'_>, target: &Target) {
     if let Some(receipt) = &target.receipt {
-        data.uri = receipt.uri.as_deref();
-        data.cid = receipt.cid.as_deref();
-        data.url = receipt.url.as_deref();
+        data.text_if("uri", receipt.uri.as_deref());
+        data.text_if("cid", receipt.cid.as_deref());
+        data.text_if("url", receipt.url.as_deref());
     }
     if let Some(comment) = &target.comment {
-        data.first_comment_uri = comment.uri.as_deref();
-        data.first_comment_cid = comment.cid.as_deref();
+        data.text_if("firstCommentUri", comment.uri.as_deref());
+        data.text_if("firstCommentCid", comment.cid.as_deref());
     }
-    data.published_at = target.published_at.map(|at| at.to_string());
-    data.warnings = warnings(&target.warnings);
+    data.spelled_if("publishedAt", target.published_at);
+    data.list_if("warnings", &warnings(&target.warnings));
 }
 
 #[derive(Serialize)]

@@ -4,49 +4,12 @@ use serde::Serialize;
 
 use super::Links;
 use super::attempts::AttemptView;
-use super::batch::{WarningBody, fault_of, warnings};
-use super::fault::{ErrorObject, error_object, to_bytes};
+use super::batch::{fault_of, warnings};
+use super::fault::{error_object, to_bytes, write_to};
+use super::object::{Object, write_list};
 use crate::model::{
     Account, Batch, Cursor, MediaItem, MediaSource, Outcome, Platform, PostId, Target, TargetIx,
 };
-
-/// A post with the members of the contract, in its order; ours come after.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct PostBody<'a> {
-    id: String,
-    profile_id: String,
-    account_id: Option<String>,
-    account: Option<AccountBody<'a>>,
-    platform: &'static str,
-    status: &'static str,
-    text: &'a str,
-    media_refs: Vec<MediaBody<'a>>,
-    scheduled_at: Option<String>,
-    published_at: Option<String>,
-    platform_uri: Option<&'a str>,
-    platform_cid: Option<&'a str>,
-    error: Option<ErrorObject>,
-    sandbox: bool,
-    created_at: String,
-    updated_at: String,
-    batch_id: String,
-    url: Option<&'a str>,
-    first_comment_uri: Option<&'a str>,
-    lateness_ms: Option<u64>,
-    warnings: Vec<WarningBody<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    attempts: Option<&'a [AttemptView]>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct AccountBody<'a> {
-    id: String,
-    platform: &'static str,
-    platform_account_id: &'a str,
-    display_name: Option<&'a str>,
-}
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -61,6 +24,9 @@ struct MediaBody<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     bytes_base64: Option<&'static str>,
 }
+
+/// Room for nearly every post, so that it is seldom moved while it is written.
+pub(super) const POST_BYTES: usize = 1_024;
 
 /// Whether a post goes to no platform but our own.
 pub(super) fn is_sandbox(batch: &Batch, target: &Target) -> bool {
@@ -92,20 +58,26 @@ pub fn post_body(
     attempts: Option<&[AttemptView]>,
     links: &Links,
 ) -> Vec<u8> {
-    batch
-        .target(ix)
-        .map_or_else(Vec::new, |target| to_bytes(&body(batch, target, account, attempts, links)))
+    let mut out = Vec::with_capacity(POST_BYTES);
+    if let Some(target) = batch.target(ix) {
+        write_body(&mut out, (batch, target), account, attempts, links);
+    }
+    out
 }
 
-/// One post as a value, for lists.
-pub fn post_value(
+/// Writes one post of a list at the end of `out`; false when the batch has no such target.
+pub(super) fn write_post(
+    out: &mut Vec<u8>,
     batch: &Batch,
     ix: TargetIx,
     account: Option<&Account>,
     links: &Links,
-) -> Option<Box<serde_json::value::RawValue>> {
-    let target = batch.target(ix)?;
-    serde_json::value::to_raw_value(&body(batch, target, account, None, links)).ok()
+) -> bool {
+    let target = batch.target(ix);
+    if let Some(target) = target {
+        write_body(out, (batch, target), account, None, links);
+    }
+    target.is_some()
 }
 
 /// The answer to a cancel.
@@ -122,45 +94,57 @@ pub fn retry_body(target: &Target) -> Vec<u8> {
     }))
 }
 
-fn body<'a>(
-    batch: &'a Batch,
-    target: &'a Target,
-    account: Option<&'a Account>,
-    attempts: Option<&'a [AttemptView]>,
+/// A post with the members of the contract, in its order; ours come after.
+fn write_body(
+    out: &mut Vec<u8>,
+    (batch, target): (&Batch, &Target),
+    account: Option<&Account>,
+    attempts: Option<&[AttemptView]>,
     links: &Links,
-) -> PostBody<'a> {
+) {
     let content = batch.content_of(target);
     let live = matches!(target.cursor, Cursor::Ended(Outcome::Published));
     let receipt = target.receipt.as_ref().filter(|_| live);
-    PostBody {
-        id: target.post.to_string(),
-        profile_id: target.profile.to_string(),
-        account_id: account.map(|account| account.id.to_string()),
-        account: account.map(|account| AccountBody {
-            id: account.id.to_string(),
-            platform: account.platform.as_str(),
-            platform_account_id: &account.platform_account_id,
-            display_name: account.display_name.as_deref(),
-        }),
-        platform: target.platform.as_str(),
-        status: post_status(target),
-        text: &content.text,
-        media_refs: content.media.iter().map(media).collect(),
-        scheduled_at: target.due.map(|at| at.to_string()),
-        published_at: target.published_at.map(|at| at.to_string()),
-        platform_uri: receipt.and_then(|receipt| receipt.uri.as_deref()),
-        platform_cid: receipt.and_then(|receipt| receipt.cid.as_deref()),
-        error: fault_of(target).map(|fault| error_object(fault, &batch.request_id, links)),
-        sandbox: is_sandbox(batch, target),
-        created_at: batch.created_at.to_string(),
-        updated_at: target.updated_at.to_string(),
-        batch_id: batch.id.to_string(),
-        url: receipt.and_then(|receipt| receipt.url.as_deref()),
-        first_comment_uri: target.comment.as_ref().and_then(|comment| comment.uri.as_deref()),
-        lateness_ms: target.lateness.map(|span| span.0),
-        warnings: warnings(&target.warnings),
-        attempts,
+    let error = fault_of(target).map(|fault| error_object(fault, &batch.request_id, links));
+    let comment = target.comment.as_ref();
+    let mut post = Object::begin(out);
+    post.spelled("id", target.post);
+    post.spelled("profileId", target.profile);
+    post.spelled_or_null("accountId", account.map(|account| account.id));
+    match account {
+        Some(account) => post.with("account", |out| write_account(out, account)),
+        None => post.null("account"),
     }
+    post.word("platform", target.platform.as_str());
+    post.word("status", post_status(target));
+    post.text("text", &content.text);
+    post.with("mediaRefs", |out| {
+        write_list(out, &content.media, |out, item| write_to(out, &media(item)));
+    });
+    post.spelled_or_null("scheduledAt", target.due);
+    post.spelled_or_null("publishedAt", target.published_at);
+    post.text_or_null("platformUri", receipt.and_then(|receipt| receipt.uri.as_deref()));
+    post.text_or_null("platformCid", receipt.and_then(|receipt| receipt.cid.as_deref()));
+    post.value("error", &error);
+    post.value("sandbox", &is_sandbox(batch, target));
+    post.spelled("createdAt", batch.created_at);
+    post.spelled("updatedAt", target.updated_at);
+    post.spelled("batchId", batch.id);
+    post.text_or_null("url", receipt.and_then(|receipt| receipt.url.as_deref()));
+    post.text_or_null("firstCommentUri", comment.and_then(|comment| comment.uri.as_deref()));
+    post.value("latenessMs", &target.lateness.map(|span| span.0));
+    post.value("warnings", &warnings(&target.warnings));
+    post.value_if("attempts", attempts.as_ref());
+    post.end();
+}
+
+fn write_account(out: &mut Vec<u8>, account: &Account) {
+    let mut object = Object::begin(out);
+    object.spelled("id", account.id);
+    object.word("platform", account.platform.as_str());
+    object.text("platformAccountId", &account.platform_account_id);
+    object.text_or_null("displayName", account.display_name.as_deref());
+    object.end();
 }
 
 fn media(item: &MediaItem) -> MediaBody<'_> {

@@ -6,3 +6,4 @@ mod publish;
 mod doubt;
 mod changes;
 mod restored;
+mod invariants;

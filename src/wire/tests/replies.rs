@@ -8,8 +8,8 @@ use crate::model::{
     Output, PostId, Receipt, SendOutcome, Stamp, StepRef, TargetIx, Verdict, WaitReason, Warning,
 };
 use crate::wire::{
-    account_body, accounts_body, attempts, batch_body, batch_reply, cancel_body, cursor_of,
-    list_body, parse_list, post_body, post_status, post_value,
+    PostPage, account_body, accounts_body, attempts, batch_body, batch_reply, cancel_body,
+    cursor_of, parse_list, post_body, post_status,
 };
 
 const STEP: StepRef = StepRef { step: 0, round: 0 };
@@ -185,12 +185,18 @@ fn accounts_cancels_and_pages() {
     assert_eq!(text(accounts_body(&[account()])), format!(r#"{{"data":[{one}]}}"#));
     let post = PostId::from_raw(1);
     assert_eq!(text(cancel_body(post)), format!(r#"{{"id":"{POST}","status":"canceled"}}"#));
-    assert_eq!(text(list_body(vec![], None)), r#"{"data":[],"nextCursor":null}"#);
+    assert_eq!(text(PostPage::new(50).finish(None)), r#"{"data":[],"nextCursor":null}"#);
     let last = PostId::from_raw(u128::MAX / 3);
-    let page = list_body(
-        post_value(&published(false), TargetIx(0), None, &links()).into_iter().collect(),
-        Some(last),
-    );
+    let mut page = PostPage::new(1);
+    let batch = published(false);
+    for ix in [TargetIx(9), TargetIx(0), TargetIx(9), TargetIx(0)] {
+        page.push(&batch, ix, None, &links());
+    }
+    assert_eq!(page.posts(), 2, "there is no target 9");
+    let one = text(post_body(&batch, TargetIx(0), None, None, &links()));
+    let page = page.finish(Some(last));
+    let whole = format!(r#"{{"data":[{one},{one}],"nextCursor":"{}"}}"#, cursor_of(last));
+    assert_eq!(text(page.clone()), whole);
     let page: serde_json::Value = serde_json::from_slice(&page).expect("JSON");
     assert_eq!(page["data"][0]["id"], POST);
     let cursor = page["nextCursor"].as_str().expect("a cursor");
