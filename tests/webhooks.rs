@@ -4,8 +4,10 @@ mod support;
 #[path = "support/receiver.rs"]
 mod receiver;
 
+use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use ring::hmac;
 use serde_json::{Value, json};
@@ -171,6 +173,30 @@ fn an_account_whose_token_ends_soon_is_told_of_and_renewed_though_nobody_publish
     assert_eq!((&data["accountId"], &data["tokenExpiresAt"]), (&json!(id), &ends));
     let listed = server.get("/v1/events?type=token.expiring,token.revoked").json();
     assert_eq!(listed["data"].as_array().map(Vec::len), Some(1), "{listed}");
+}
+
+#[test]
+fn an_endpoint_that_is_told_to_refuse_answers_whole() {
+    let folder = tempfile::tempdir().expect("room");
+    for status in [200_u16, 400, 404, 410, 500, 503] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_fanfare"));
+        command.args(["webhooks", "listen", "--address", "127.0.0.1:0", "--answer"]);
+        command.arg(status.to_string()).current_dir(folder.path()).stdout(Stdio::piped());
+        let mut listener = command.spawn().expect("the binary is built");
+        let mut lines = BufReader::new(listener.stdout.take().expect("it is piped")).lines();
+        let mut line = || lines.next().expect("a line").expect("text");
+        let said = line();
+        let base = said.strip_prefix("listening on ").expect("where");
+        let headers = [("X-Letmepost-Event", "post.published"), ("X-Request-Id", "mine-1")];
+        let answer = support::send(base, None, "POST", "/", &headers, b"{\"n\":1}");
+        let answer = answer.expect("it answers");
+        assert_eq!((answer.status, answer.body.as_slice()), (status, b"{}".as_slice()));
+        assert_eq!(answer.header("content-length"), Some("2"), "{}", answer.head);
+        assert_eq!(answer.header("x-request-id"), Some("mine-1"), "{}", answer.head);
+        assert_eq!(line(), "post.published {\"n\":1}");
+        listener.kill().expect("it runs");
+        listener.wait().expect("it ends");
+    }
 }
 
 #[test]

@@ -61,13 +61,9 @@ impl Words {
     /// Adds the headers that every answer carries. What a browser asks before its request counts
     /// against no limit, so its answer states none.
     pub fn sign(&self, answer: &mut Answer, id: &RequestId) {
-        let browser_asks = answer.headers().contains_key(header::ACCESS_CONTROL_ALLOW_METHODS);
-        let headers = answer.headers_mut();
-        if let Ok(value) = HeaderValue::from_str(id.as_str()) {
-            headers.insert(REQUEST_ID, value);
-        }
-        if !browser_asks {
-            headers.insert(CEILING, HeaderValue::from(self.ceiling));
+        name(answer, id);
+        if !answer.headers().contains_key(header::ACCESS_CONTROL_ALLOW_METHODS) {
+            answer.headers_mut().insert(CEILING, HeaderValue::from(self.ceiling));
         }
     }
 
@@ -163,6 +159,13 @@ pub fn mark_allowance(answer: &mut Answer, allowance: Allowance) {
     headers.insert(LIMIT, HeaderValue::from(allowance.limit));
     headers.insert(REMAINING, HeaderValue::from(allowance.remaining));
     headers.insert(RESET, HeaderValue::from(allowance.reset_s));
+}
+
+/// Names the request that is answered. An error without it passes for the HTTP parser's own.
+pub fn name(answer: &mut Answer, id: &RequestId) {
+    if let Ok(value) = HeaderValue::from_str(id.as_str()) {
+        answer.headers_mut().insert(REQUEST_ID, value);
+    }
 }
 
 /// Marks an answer that is kept under an `Idempotency-Key`, and one that was kept before.
