@@ -236,6 +236,11 @@ pub fn malformed(status: u16) -> Fault {
             "The path of the request is too long.",
             "Shorten the path or the query.",
         ),
+        505 => (
+            "http.version",
+            "HTTP/2 is not spoken here.",
+            "Speak HTTP/1.1, or let a proxy in front of this server speak HTTP/2 to its clients.",
+        ),
         _ => (
             "http.malformed",
             "The bytes received are not a well-formed HTTP/1.1 request.",
