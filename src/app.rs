@@ -9,6 +9,7 @@ mod backup;
 mod definitions;
 mod doors;
 mod house;
+mod leash;
 mod listen;
 mod selftest;
 
@@ -121,6 +122,9 @@ pub fn serve(options: ServeOptions) -> ExitCode {
 }
 
 fn start(options: &ServeOptions) -> Result<(), AppError> {
+    if options.leashed {
+        leash::hold()?;
+    }
     let config = Config::load(options.config.as_deref(), std::env::vars(), &options.settings)?;
     make_private_folder(&config.data_dir)?;
     start_log(&config);

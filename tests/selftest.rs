@@ -93,13 +93,47 @@ fn a_stop_ends_the_server_and_leaves_nothing_behind() {
     }
 }
 
-/// Whether any process works below this folder.
-fn is_at_work(folder: &Path) -> bool {
+#[test]
+fn a_kill_ends_the_server_with_it_even_where_that_is_stopped() {
+    for stopped in [false, true] {
+        let scratch = tempfile::tempdir().expect("a folder");
+        let mut child = selftest(&["--torture", "10m", "--in"])
+            .arg(scratch.path())
+            .current_dir("/")
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the binary is built");
+        let signal = |signal: &str, id: &str| {
+            Command::new("kill").args([signal, id]).stderr(Stdio::null()).status().expect("kill")
+        };
+        until("a server runs", || {
+            let listens =
+                folders(scratch.path()).pop().is_some_and(|it| it.join("data/listen").exists());
+            // It may be killed as well before it is stopped; then the next one is.
+            let at_work = at_work(scratch.path());
+            listens
+                && !at_work.is_empty()
+                && (!stopped || at_work.iter().all(|id| signal("-STOP", id).success()))
+        });
+        child.kill().expect("it runs");
+        child.wait().expect("it ends");
+        until("the server is gone", || !is_at_work(scratch.path()));
+    }
+}
+
+/// The processes that work below this folder.
+fn at_work(folder: &Path) -> Vec<String> {
     let processes = std::fs::read_dir("/proc").expect("processes can be listed");
-    processes.flatten().any(|process| {
+    let here = processes.flatten().filter(|process| {
         let at = std::fs::read_link(process.path().join("cwd"));
         at.is_ok_and(|at| at.starts_with(folder))
-    })
+    });
+    here.map(|process| process.file_name().to_string_lossy().into_owned()).collect()
+}
+
+/// Whether any process works below this folder.
+fn is_at_work(folder: &Path) -> bool {
+    !at_work(folder).is_empty()
 }
 
 #[test]

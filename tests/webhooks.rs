@@ -4,13 +4,16 @@ mod support;
 #[path = "support/receiver.rs"]
 mod receiver;
 
+use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use ring::hmac;
 use serde_json::{Value, json};
 
 use crate::receiver::{Heard, Receiver};
+use crate::support::pinterest::Pinterest;
 use crate::support::{Answer, Server, start, until};
 
 const HOOKS: &str = "/v1/webhook-endpoints";
@@ -133,6 +136,67 @@ fn a_scheduled_post_tells_its_whole_life() {
     let first = server.get("/v1/events?limit=2&type=post.queued,post.canceled").json();
     assert_eq!(first["data"][1]["type"], "post.canceled");
     assert_eq!(first["nextCursor"], listed[3]);
+}
+
+#[test]
+fn an_account_whose_token_ends_soon_is_told_of_and_renewed_though_nobody_publishes() {
+    let folder = tempfile::tempdir().expect("room");
+    // Upkeep as it comes, but for looking every second.
+    let upkeep = folder.path().join("often/upkeep");
+    std::fs::create_dir_all(&upkeep).expect("room");
+    let text = include_str!("../workflows/upkeep/refresh-credentials.toml");
+    let often = text.replace("cron = \"30 * * * * *\"", "cron = \"* * * * * *\"");
+    assert_ne!(often, text);
+    std::fs::write(upkeep.join("refresh-credentials.toml"), often).expect("room");
+    let pinterest = Pinterest::open(&[]);
+    let mut settings = pinterest.settings();
+    settings.push(format!("workflows.dir={}", folder.path().join("often").display()));
+    settings.push(REACH.to_owned());
+    let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
+    let server = start(&folder.path().join("data"), &settings);
+    let receiver = Receiver::open();
+    let (_, secret) = hook(&server, &receiver.base, &["token.expiring", "token.revoked"]);
+    pinterest.shorten_next(2);
+    let connected = pinterest.connect(&server);
+    assert_eq!(connected.status, 201, "{}", connected.json());
+    let ends = connected.json()["tokenExpiresAt"].clone();
+    until("it is renewed", || pinterest.count("POST /v5/oauth/token") == 2);
+    until("it is told", || !receiver.heard().is_empty());
+    let id = connected.json()["id"].as_str().expect("an id").to_owned();
+    let shown = || server.get(&format!("/v1/accounts/{id}")).json()["tokenExpiresAt"].clone();
+    until("it is kept", || shown() != ends);
+    let heard = receiver.heard();
+    let (event, kind) = (heard[0].event(), heard[0].kind());
+    assert!(signed(&secret, &heard[0]));
+    assert_eq!((kind.as_str(), heard.len()), ("token.expiring", 1), "{event}");
+    let data = &event["data"];
+    assert_eq!((&data["accountId"], &data["tokenExpiresAt"]), (&json!(id), &ends));
+    let listed = server.get("/v1/events?type=token.expiring,token.revoked").json();
+    assert_eq!(listed["data"].as_array().map(Vec::len), Some(1), "{listed}");
+}
+
+#[test]
+fn an_endpoint_that_is_told_to_refuse_answers_whole() {
+    let folder = tempfile::tempdir().expect("room");
+    for status in [200_u16, 400, 404, 410, 500, 503] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_fanfare"));
+        command.args(["webhooks", "listen", "--address", "127.0.0.1:0", "--answer"]);
+        command.arg(status.to_string()).current_dir(folder.path()).stdout(Stdio::piped());
+        let mut listener = command.spawn().expect("the binary is built");
+        let mut lines = BufReader::new(listener.stdout.take().expect("it is piped")).lines();
+        let mut line = || lines.next().expect("a line").expect("text");
+        let said = line();
+        let base = said.strip_prefix("listening on ").expect("where");
+        let headers = [("X-Letmepost-Event", "post.published"), ("X-Request-Id", "mine-1")];
+        let answer = support::send(base, None, "POST", "/", &headers, b"{\"n\":1}");
+        let answer = answer.expect("it answers");
+        assert_eq!((answer.status, answer.body.as_slice()), (status, b"{}".as_slice()));
+        assert_eq!(answer.header("content-length"), Some("2"), "{}", answer.head);
+        assert_eq!(answer.header("x-request-id"), Some("mine-1"), "{}", answer.head);
+        assert_eq!(line(), "post.published {\"n\":1}");
+        listener.kill().expect("it runs");
+        listener.wait().expect("it ends");
+    }
 }
 
 #[test]

@@ -51,7 +51,7 @@ fn run(options: ListenOptions) -> Result<(), AppError> {
             envelope: wire::error_body,
             origins: Vec::new(),
         });
-        let service = listening(options.answer, Arc::new(heard));
+        let service = listening(Arc::clone(&words), options.answer, Arc::new(heard));
         let (stop, stopping) = watch::channel(false);
         let serving = tokio::spawn(Server { listener, limits, words, service }.run(stopping));
         tokio::signal::ctrl_c().await?;

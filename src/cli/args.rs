@@ -81,6 +81,9 @@ pub(super) struct ServeArgs {
     /// Any setting, such as --set server.connections_max=100; may be repeated
     #[arg(long, value_name = "KEY=VALUE", value_parser = setting)]
     pub set: Vec<(String, String)>,
+    /// End when standard input ends: for a server that another process looks after
+    #[arg(long, hide = true)]
+    pub leashed: bool,
 }
 
 fn setting(text: &str) -> Result<(String, String), String> {

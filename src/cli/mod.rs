@@ -36,6 +36,8 @@ pub struct ServeOptions {
     pub config: Option<PathBuf>,
     /// Settings given as flags: dotted keys with their values.
     pub settings: Vec<(String, String)>,
+    /// Whether it ends when its standard input does.
+    pub leashed: bool,
 }
 
 /// What `webhooks listen` was told.
@@ -139,7 +141,8 @@ fn wrong_settings(problem: &str) -> ExitCode {
 fn options(args: ServeArgs) -> ServeOptions {
     let own = [("server.listen", args.listen), ("data_dir", args.data_dir)];
     let own = own.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?)));
-    ServeOptions { config: args.config, settings: args.set.into_iter().chain(own).collect() }
+    let settings = args.set.into_iter().chain(own).collect();
+    ServeOptions { config: args.config, settings, leashed: args.leashed }
 }
 
 #[cfg(test)]

@@ -93,13 +93,13 @@ fn healthy() -> Option<Health> {
 }
 
 fn get(house: &House, path: &str) -> String {
-    house.say(format!("GET {path} HTTP/1.1\r\nconnection: close\r\n\r\n").as_bytes())
+    house.say(format!("GET {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").as_bytes())
 }
 
 fn post(house: &House, token: &str, body: &Value) -> String {
     let body = body.to_string();
     let head = format!(
-        "POST /sandbox/v1/posts HTTP/1.1\r\nauthorization: Bearer {token}\r\n\
+        "POST /sandbox/v1/posts HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {token}\r\n\
          connection: close\r\ncontent-length: {}\r\n\r\n",
         body.len()
     );
@@ -117,13 +117,13 @@ fn what_is_for_anybody_needs_no_key() {
     let health = get(&house, "/health");
     has(&health, &["HTTP/1.1 200", "x-request-id: req_", "x-ratelimit-limit: 6000"]);
     assert!(health.ends_with("\r\n\r\n{\"status\":\"ok\"}"), "{health}");
-    let head = house.say(b"HEAD /health HTTP/1.1\r\nconnection: close\r\n\r\n");
+    let head = house.say(b"HEAD /health HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
     has(&head, &["HTTP/1.1 200", "content-length: 15"]);
     assert!(head.ends_with("\r\n\r\n"), "{head}");
     assert_eq!(body(&get(&house, "/"))["name"], "Fanfare");
     for page in ["/errors", "/errors/not_found", "/preflight", "/preflight/targets-3-text"] {
         has(&get(&house, page), &["HTTP/1.1 200", "content-type: text/html", "vary: Accept"]);
-        let head = format!("GET {page} HTTP/1.1\r\naccept: application/json\r\n");
+        let head = format!("GET {page} HTTP/1.1\r\nhost: a\r\naccept: application/json\r\n");
         let text = house.say(format!("{head}connection: close\r\n\r\n").as_bytes());
         has(&text, &["content-type: application/json"]);
         assert!(body(&text).is_object(), "{text}");
@@ -149,8 +149,8 @@ fn an_engine_that_is_gone_is_not_healthy() {
 fn a_panic_is_a_500_and_the_connection_survives() {
     let house = gate(healthy());
     let text = house.say(
-        b"GET /v1/posts HTTP/1.1\r\nx-request-id: mine\r\n\r\n\
-          GET /health HTTP/1.1\r\nconnection: close\r\n\r\n",
+        b"GET /v1/posts HTTP/1.1\r\nhost: a\r\nx-request-id: mine\r\n\r\n\
+          GET /health HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n",
     );
     has(&text, &["HTTP/1.1 500", "server.panic", "\"requestId\":\"mine\"", "HTTP/1.1 200"]);
 }
@@ -171,7 +171,7 @@ fn a_client_that_hangs_up_changes_nothing() {
     });
     let mut house = with_api(healthy(), api);
     let mut client = house.connect();
-    client.write_all(b"POST /v1/posts HTTP/1.1\r\n\r\n").expect("open");
+    client.write_all(b"POST /v1/posts HTTP/1.1\r\nhost: a\r\n\r\n").expect("open");
     began_heard.blocking_recv().expect("it began");
     client.shutdown(std::net::Shutdown::Both).expect("hang up");
     // The server has seen the end of the connection before the handler goes on.
@@ -197,7 +197,7 @@ fn while_it_drains_the_api_is_closed_and_the_sandbox_is_not() {
     });
     has(&get(&house, "/v1/posts"), &["HTTP/1.1 200"]);
     drain.begin();
-    let text = house.say(b"GET /v1/posts HTTP/1.1\r\n\r\n");
+    let text = house.say(b"GET /v1/posts HTTP/1.1\r\nhost: a\r\n\r\n");
     has(&text, &["HTTP/1.1 503", "server.stopping", "retry-after: 2", "connection: close"]);
     has(&get(&house, "/health"), &["HTTP/1.1 503", "the server is stopping"]);
     let ask = json!({"post": "post_1", "account": "a", "kind": "post"});
@@ -219,6 +219,7 @@ fn the_sandbox_lands_once_a_key_and_shows_no_id_of_ours() {
     assert_eq!(body(&post(&house, "token", &ask)), first);
     has(&post(&house, "other", &ask), &["HTTP/1.1 401", "unauthorized"]);
     let request = "GET /sandbox/v1/posts?account=tester&since=2020-01-01T00:00:00Z HTTP/1.1\r\n\
+                   host: a\r\n\
                    authorization: Bearer token\r\nconnection: close\r\n\r\n";
     let text = house.say(request.as_bytes());
     assert!(!text.contains("post_1"), "{text}");
@@ -260,12 +261,12 @@ fn an_upload_is_answered_with_its_digest() {
     let dir = tempfile::tempdir().expect("a folder");
     let house = sandbox(dir.path());
     let mut client = house.connect();
-    let head = "POST /sandbox/v1/uploads HTTP/1.1\r\nauthorization: Bearer token\r\n\
+    let head = "POST /sandbox/v1/uploads HTTP/1.1\r\nhost: a\r\nauthorization: Bearer token\r\n\
                 connection: close\r\ntransfer-encoding: chunked\r\n\r\n";
     client.write_all(format!("{head}1\r\na\r\n2\r\nbc\r\n0\r\n\r\n").as_bytes()).expect("open");
     let digest = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
     has(&rest(&mut client), &["HTTP/1.1 200", digest]);
-    let huge = "POST /sandbox/v1/uploads HTTP/1.1\r\nauthorization: Bearer token\r\n\
+    let huge = "POST /sandbox/v1/uploads HTTP/1.1\r\nhost: a\r\nauthorization: Bearer token\r\n\
                 content-length: 104857601\r\n\r\n";
     has(&house.say(huge.as_bytes()), &["HTTP/1.1 413"]);
 }

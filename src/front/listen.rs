@@ -6,7 +6,7 @@ use http_body_util::BodyExt as _;
 use hyper::Request;
 
 use super::arriving::Arriving;
-use super::reply;
+use super::reply::{self, Words};
 use super::server::{HangUp, Service};
 
 /// One delivery as it was heard.
@@ -24,13 +24,20 @@ pub struct Delivery {
 const EVENT_BYTES_MAX: usize = 1 << 20;
 
 /// A service that hands on what it hears and answers each with `status`.
-pub fn listening(status: u16, heard: Arc<dyn Fn(Delivery) + Send + Sync>) -> Service {
+pub fn listening(
+    words: Arc<Words>,
+    status: u16,
+    heard: Arc<dyn Fn(Delivery) + Send + Sync>,
+) -> Service {
     Arc::new(move |request| {
-        let heard = Arc::clone(&heard);
+        let (words, heard) = (Arc::clone(&words), Arc::clone(&heard));
         Box::pin(async move {
+            let id = words.request_id(request.headers());
             let delivery = read(request).await?;
             heard(delivery);
-            Ok(reply::json(status, "{}"))
+            let mut answer = reply::json(status, "{}");
+            reply::name(&mut answer, &id);
+            Ok(answer)
         })
     })
 }

@@ -61,13 +61,9 @@ impl Words {
     /// Adds the headers that every answer carries. What a browser asks before its request counts
     /// against no limit, so its answer states none.
     pub fn sign(&self, answer: &mut Answer, id: &RequestId) {
-        let browser_asks = answer.headers().contains_key(header::ACCESS_CONTROL_ALLOW_METHODS);
-        let headers = answer.headers_mut();
-        if let Ok(value) = HeaderValue::from_str(id.as_str()) {
-            headers.insert(REQUEST_ID, value);
-        }
-        if !browser_asks {
-            headers.insert(CEILING, HeaderValue::from(self.ceiling));
+        name(answer, id);
+        if !answer.headers().contains_key(header::ACCESS_CONTROL_ALLOW_METHODS) {
+            answer.headers_mut().insert(CEILING, HeaderValue::from(self.ceiling));
         }
     }
 
@@ -169,6 +165,13 @@ pub fn mark_allowance(answer: &mut Answer, allowance: Allowance) {
     headers.insert(RESET, HeaderValue::from(allowance.reset_s));
 }
 
+/// Names the request that is answered. An error without it passes for the HTTP parser's own.
+pub fn name(answer: &mut Answer, id: &RequestId) {
+    if let Ok(value) = HeaderValue::from_str(id.as_str()) {
+        answer.headers_mut().insert(REQUEST_ID, value);
+    }
+}
+
 /// Marks an answer that is kept under an `Idempotency-Key`, and one that was kept before.
 pub fn mark_kept(answer: &mut Answer, key: &str, replayed: bool) {
     // Latin-1 is allowed in header values, so the key is echoed byte for byte.
@@ -236,6 +239,11 @@ pub fn malformed(status: u16) -> Fault {
             "http.uri_max",
             "The path of the request is too long.",
             "Shorten the path or the query.",
+        ),
+        505 => (
+            "http.version",
+            "HTTP/2 is not spoken here.",
+            "Speak HTTP/1.1, or let a proxy in front of this server speak HTTP/2 to its clients.",
         ),
         _ => (
             "http.malformed",

@@ -31,6 +31,8 @@ pub(super) const HEADER_BYTES_MAX: usize = 64 << 10;
 const TURNED_AWAY_MAX: usize = 64;
 /// How long telling it may take.
 const TURNED_AWAY_WAIT: Millis = Millis(2_000);
+/// The status for who speaks HTTP/2.
+const VERSION: u16 = 505;
 /// How long accepting pauses when the system has no descriptor left for us.
 const ACCEPT_PAUSE: Millis = Millis(50);
 
@@ -158,17 +160,20 @@ async fn serve_stream<T>(
     let socket = Socket::new(stream, Arc::clone(&seat), patience, refusal);
     let service = service(answering, Arc::clone(&seat), stop.clone());
     // Header time is kept by `Socket`, which can tell a late header from an idle client.
-    let served = http1::Builder::new()
+    let mut served = http1::Builder::new()
         .header_read_timeout(None)
         .max_buf_size(HEADER_BYTES_MAX)
         .serve_connection(socket, service);
-    let mut served = std::pin::pin!(served);
     let mut stopping = false;
     loop {
         tokio::select! {
-            result = served.as_mut() => {
+            result = &mut served => {
                 if let Err(error) = result {
                     tracing::debug!(%error, "a connection ended early");
+                    // The parser leaves it to us whether HTTP/2 is spoken.
+                    if error.is_parse_version_h2() {
+                        let _ = served.into_parts().io.refuse(VERSION).await;
+                    }
                 }
                 return;
             }
@@ -176,12 +181,12 @@ async fn serve_stream<T>(
                 if seat.mark().0 != Phase::Busy || seat.awaits_client() {
                     return;
                 }
-                served.as_mut().graceful_shutdown();
+                Pin::new(&mut served).graceful_shutdown();
             }
             () = told(&mut stop), if !stopping => {
                 stopping = true;
                 seat.dismiss();
-                served.as_mut().graceful_shutdown();
+                Pin::new(&mut served).graceful_shutdown();
             }
         }
     }

@@ -5,6 +5,7 @@
 //! given an end that no header may have.
 
 use std::cell::RefCell;
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -122,6 +123,18 @@ impl<T: AsyncWrite + Unpin> Socket<T> {
             }
         }
         Poll::Ready(Ok(()))
+    }
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
+    /// Says a refusal where the HTTP parser gave up without one, and closes as after any answer.
+    ///
+    /// # Errors
+    /// What the system said, or that the other side does not read.
+    pub async fn refuse(mut self, status: u16) -> io::Result<()> {
+        self.refused = Some(((self.refusal)(status), 0));
+        poll_fn(|cx| self.poll_refused(cx)).await?;
+        poll_fn(|cx| Pin::new(&mut self).poll_shutdown(cx)).await
     }
 }
 

@@ -4,8 +4,9 @@
 //! Deliberately absent: what the parser sees to itself. Of two lengths, one has to be a lie, and it
 //! refuses both; a length beside chunks it passes over, and closes when that request is answered.
 
-use hyper::header::{HOST, TRANSFER_ENCODING};
-use hyper::{Method, Request};
+use hyper::header::{HOST, HeaderValue, TRANSFER_ENCODING};
+use hyper::http::uri::Authority;
+use hyper::{Method, Request, Version};
 
 use crate::model::{Code, Fault};
 
@@ -34,8 +35,19 @@ pub(super) fn refusal<B>(request: &Request<B>) -> Option<Fault> {
         );
         return fault.map(|fault| fault.status(501));
     }
-    if headers.get_all(HOST).iter().nth(1).is_some() {
-        return fault("http.host", "The request names its host twice.", "Send one Host header.");
-    }
-    None
+    let mut hosts = headers.get_all(HOST).iter();
+    let why = match (hosts.next(), hosts.next()) {
+        (Some(_), Some(_)) => "The request names its host twice.",
+        (Some(host), None) if !is_host(host) => "The Host header names no host.",
+        // Before HTTP/1.1 nobody had to say.
+        (None, _) if request.version() == Version::HTTP_11 => "The request names no host.",
+        _ => return None,
+    };
+    fault("http.host", why, "Send one Host header with the host and port of this server.")
+}
+
+/// Whether it is a host with or without a port; an empty one stands for a target without a host.
+fn is_host(value: &HeaderValue) -> bool {
+    let bytes = value.as_bytes();
+    bytes.is_empty() || (!bytes.contains(&b'@') && Authority::try_from(bytes).is_ok())
 }

@@ -9,7 +9,7 @@ use std::process::{ExitStatus, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
-use tokio::process::Command;
+use tokio::process::{ChildStdin, Command};
 
 use super::platform::Platform;
 use crate::model::Millis;
@@ -34,9 +34,12 @@ pub(super) struct Ground {
     environment: Vec<(OsString, OsString)>,
 }
 
-/// A server under way. One that is dropped is killed.
+/// A server under way. One that is dropped is killed, and one whose holder is killed ends.
 pub(super) struct Child {
     process: tokio::process::Child,
+    /// Open for as long as we live: it ends when this does. Not left with the process, which
+    /// closes it where its end is waited for.
+    _leash: Option<ChildStdin>,
     pub base: String,
 }
 
@@ -80,9 +83,12 @@ impl Ground {
     /// # Errors
     /// How it ended instead, in words.
     pub(super) async fn start(&self) -> Result<Child, String> {
-        let mut command = self.command(&["serve"]).map_err(|problem| problem.to_string())?;
+        let mut command =
+            self.command(&["serve", "--leashed"]).map_err(|problem| problem.to_string())?;
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command.stdin(Stdio::piped());
         let mut process = command.spawn().map_err(|problem| problem.to_string())?;
+        let leash = process.stdin.take();
         let Some(out) = process.stdout.take() else { return Err("it has no output".to_owned()) };
         let mut lines = BufReader::new(out).lines();
         let listens = async {
@@ -97,7 +103,7 @@ impl Ground {
             Ok(Some(base)) => {
                 // What it says later must not block it.
                 tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-                Ok(Child { process, base })
+                Ok(Child { process, _leash: leash, base })
             }
             Ok(None) => match process.wait().await {
                 Ok(status) => Err(self.ended(status)),

@@ -149,8 +149,6 @@ fn lines_that_are_none_are_refused() {
         ("GET /livez HTTP/1.1\rhost: a\r\r", MALFORMED),
         ("GET /li\0vez HTTP/1.1\r\nhost: a\r\n\r\nNEXT", MALFORMED),
         (" NEXT", MALFORMED),
-        ("GET /livez HTTP/1.1\r\nhost: a\r\nhost: b\r\n\r\nNEXT", &["400 http.host"]),
-        ("GET /livez HTTP/1.1\r\nhost: a\r\nhost: a\r\n\r\nNEXT", &["400 http.host"]),
         // Readers agree on these.
         ("GET /livez HTTP/1.1\nhost: a\n\nNEXT", &[OK, OK]),
         ("\r\n\r\nNEXT", &[OK]),
@@ -200,11 +198,63 @@ fn targets_versions_and_methods_in_a_corner() {
         ("GET /livez HTTP/1.1\r\nconnection: upgrade\r\nupgrade: h2c", &[OK, OK]),
     ] {
         // Of what is answered to HEAD only the head can be told apart, so NEXT is one as well.
-        let next = if line.starts_with("HEAD ") { "HEAD /livez HTTP/1.1\r\n\r\n" } else { "NEXT" };
+        let next = if line.starts_with("HEAD ") {
+            "HEAD /livez HTTP/1.1\r\nhost: a\r\n\r\n"
+        } else {
+            "NEXT"
+        };
         check(&house, &format!("{line}\r\nhost: a\r\n\r\n{next}"), expected);
     }
-    // One who speaks HTTP/2 would not understand an answer in HTTP/1.1.
-    check(&house, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", &[]);
+}
+
+#[test]
+fn who_speaks_http_2_is_told_in_words_of_1_1() {
+    const PREFACE: &str = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    let house = house();
+    let version: &[&str] = &["505 http.version"];
+    check(&house, PREFACE, version);
+    // What a client sends behind it, without waiting: its settings, and a request.
+    let settings = "\0\0\0\u{4}\0\0\0\0\0";
+    check(&house, &format!("{PREFACE}{settings}NEXT"), version);
+    check(&house, &format!("NEXT{PREFACE}"), &[OK, "505 http.version"]);
+    // Half of it is nobody's.
+    check(&house, "PRI * HTTP/2.0\r\n\r\n", MALFORMED);
+    // In pieces it is the same.
+    let mut stream = house.connect();
+    for piece in PREFACE.as_bytes().chunks(5) {
+        let _ = std::io::Write::write_all(&mut stream, piece);
+    }
+    let heard = answers(&super::rest(&mut stream), false);
+    assert_eq!(heard.len(), 1, "{heard:?}");
+    assert!(["http.version", "http.malformed"].contains(&heard[0].rule().as_str()), "{heard:?}");
+}
+
+#[test]
+fn a_request_names_its_host_and_names_it_once() {
+    let house = house();
+    let host: &[&str] = &["400 http.host"];
+    for (lines, expected) in [
+        ("", host),
+        ("x: host\r\n", host),
+        ("host: a\r\nhost: b\r\n", host),
+        ("host: a\r\nhost: a\r\n", host),
+        ("host: a\r\nHOST:\r\n", host),
+        ("host: a b\r\n", host),
+        ("host: a/b\r\n", host),
+        ("host: b@a\r\n", host),
+        ("host: http://a\r\n", host),
+        ("host: a\r\n", &[OK, OK]),
+        ("Host: a:80\r\n", &[OK, OK]),
+        ("host: [::1]:80\r\n", &[OK, OK]),
+        ("host: \r\n", &[OK, OK]),
+    ] {
+        check(&house, &format!("GET /livez HTTP/1.1\r\n{lines}\r\nNEXT"), expected);
+    }
+    // An address in the target is no host, and whoever speaks HTTP/1.0 need not name one.
+    check(&house, "GET http://a/livez HTTP/1.1\r\n\r\nNEXT", host);
+    check(&house, "POST /v1/posts HTTP/1.1\r\nKEY\r\ncontent-length: 2\r\n\r\n{}NEXT", host);
+    check(&house, "GET /livez HTTP/1.0\r\n\r\nNEXT", &[OK]);
+    check(&house, "GET /livez HTTP/1.0\r\nhost: a\r\nhost: b\r\n\r\nNEXT", host);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 mod bodies;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 fn folder() -> PathBuf {
@@ -95,4 +96,31 @@ fn every_body_has_a_target_and_no_input_is_large() {
         }
     }
     assert!(total < 1 << 20, "{total} bytes of corpora");
+}
+
+/// The versions in a lock file, by name: a crate may be there in several.
+fn locked(path: PathBuf) -> BTreeMap<String, Vec<String>> {
+    let text = std::fs::read_to_string(path).expect("it can be read");
+    let lock: toml::Table = text.parse().expect("it is TOML");
+    let mut versions: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for package in lock["package"].as_array().expect("a list") {
+        let member = |name: &str| package[name].as_str().expect("a text").to_owned();
+        versions.entry(member("name")).or_default().push(member("version"));
+    }
+    versions
+}
+
+/// Else the fuzzer would look at another program than the one that is shipped, and would build all
+/// of it anew.
+#[test]
+fn the_fuzzer_runs_on_the_dependencies_that_are_shipped() {
+    let shipped = locked(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.lock"));
+    let mut shared = 0;
+    for (name, versions) in locked(folder().join("Cargo.lock")) {
+        if let Some(known) = shipped.get(&name) {
+            assert!(versions.iter().all(|one| known.contains(one)), "{name}: {versions:?}");
+            shared += 1;
+        }
+    }
+    assert!(shared > 100, "only {shared} crates are shared");
 }

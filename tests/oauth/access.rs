@@ -15,14 +15,18 @@ use crate::provider::{Provider, provider};
 use crate::{member, text};
 
 /// The provider's access tokens live this long.
-const LIFE: Millis = Millis::from_secs(3_600);
+pub const LIFE: Millis = Millis::from_secs(3_600);
 
-fn app(client: Client) -> BTreeMap<Platform, Client> {
+pub fn app(client: Client) -> BTreeMap<Platform, Client> {
     BTreeMap::from([(Platform::Twitter, client)])
 }
 
 /// Connects X as `who`, through the provider.
-async fn connect(accounts: &Accounts, provider: &'static Provider, who: &'static str) -> AccountId {
+pub async fn connect(
+    accounts: &Accounts,
+    provider: &'static Provider,
+    who: &'static str,
+) -> AccountId {
     let descriptor =
         accounts.begin_oauth(Platform::Twitter, Place::Default, None).await.expect("begun");
     let url = text(&descriptor["authorizationUrl"]);
@@ -34,11 +38,12 @@ async fn connect(accounts: &Accounts, provider: &'static Provider, who: &'static
     accounts.return_oauth(&state, &code).await.expect("connected").account.id
 }
 
-async fn asked(provider: &'static Provider, what: &'static str) -> u64 {
-    tokio::task::spawn_blocking(move || provider.count(what)).await.expect("counted")
+pub async fn asked(provider: &'static Provider, what: &str) -> u64 {
+    let what = what.to_owned();
+    tokio::task::spawn_blocking(move || provider.count(&what)).await.expect("counted")
 }
 
-async fn token(accounts: &Accounts, id: AccountId) -> String {
+pub async fn token(accounts: &Accounts, id: AccountId) -> String {
     let access = accounts.access(id, false).await.expect("access");
     access.token.expose().to_owned()
 }

@@ -2,6 +2,7 @@
 //! once; without it the tests that need it pass, and one line says that they were skipped.
 
 mod access;
+mod ahead;
 mod house;
 mod provider;
 mod states;

@@ -31,6 +31,8 @@ struct State {
     boards: Vec<Value>,
     /// How many tokens were handed out: the last access token and the last refresh token are good.
     tokens: u32,
+    /// How long the next access token lives, where it is not as long as usual.
+    next_life_secs: Option<u32>,
     access_is_good: bool,
     counts: BTreeMap<String, usize>,
     mishaps: VecDeque<Mishap>,
@@ -107,6 +109,11 @@ impl Pinterest {
     /// What goes wrong next, one a request about boards.
     pub fn suffer(&self, mishaps: &[Mishap]) {
         self.state().mishaps.extend(mishaps);
+    }
+
+    /// How long the next access token lives, in seconds; those after it live for 30 days.
+    pub fn shorten_next(&self, secs: u32) {
+        self.state().next_life_secs = Some(secs);
     }
 
     /// Takes the access token back; the refresh token stays good.
@@ -186,9 +193,10 @@ fn token(state: &mut State, asked: &Asked) -> (u16, Value) {
     state.tokens += 1;
     state.access_is_good = true;
     let n = state.tokens;
+    let life = state.next_life_secs.take().unwrap_or(2_592_000);
     let scope = "boards:read,boards:write,pins:read,pins:write,user_accounts:read";
     let body = json!({ "access_token": format!("access-{n}"), "token_type": "bearer",
-        "refresh_token": format!("refresh-{n}"), "expires_in": 2_592_000,
+        "refresh_token": format!("refresh-{n}"), "expires_in": life,
         "refresh_token_expires_in": 5_184_000, "scope": scope });
     (200, body)
 }

@@ -42,7 +42,18 @@ pub(super) const RULES: &[Rule] = &[
         "The body is coded in a way that is not understood here.",
         "Send the body as it is, with a Content-Length or as Transfer-Encoding: chunked.",
     ),
-    Rule::new("http.host", INVALID, "The request names its host twice.", "Send one Host header."),
+    Rule::new(
+        "http.host",
+        INVALID,
+        "The request names no host, or more than one.",
+        "Send one Host header with the host and port of this server.",
+    ),
+    Rule::new(
+        "http.version",
+        INVALID,
+        "HTTP/2 is not spoken here.",
+        "Speak HTTP/1.1, or let a proxy in front of this server speak HTTP/2 to its clients.",
+    ),
     Rule::new(
         "http.header_timeout",
         INVALID,

@@ -64,7 +64,8 @@ async fn come_back(provider: &Provider, status: u16, query: &str, body: &[u8]) {
             _ => format!("%{byte:02X}"),
         })
         .collect();
-    let asked = format!("GET /v1/accounts/oauth/{platform}/callback?{address} HTTP/1.1\r\n\r\n");
+    let path = format!("/v1/accounts/oauth/{platform}/callback?{address}");
+    let asked = format!("GET {path} HTTP/1.1\r\nhost: a\r\n\r\n");
     // Twice: a state is good once.
     let answers = house.say(asked.repeat(2).as_bytes(), Millis(1_000)).await;
     check_answers(&answers, false);
