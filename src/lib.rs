@@ -31,17 +31,18 @@
 //!
 //! 1. `front::Handlers` authenticates, checks scope and rate, reads the body, and calls
 //!    `admission::Admission::create`.
-//! 2. Admission looks at the idempotency claim (in the `store`; if it is there, the engine tells
-//!    what became of it: `engine::Handle::peek`), parses (`wire`), resolves accounts and contents,
-//!    runs `preflight::shape` for every target, and submits.
+//! 2. Admission looks at the idempotency claim (in the `store`; a reply that is not decided yet is
+//!    the engine's to tell: `engine::Handle::peek`), parses (`wire`), resolves accounts and
+//!    contents, runs `preflight::shape` for every target, and submits.
 //! 3. In one turn the engine's core accepts (`machine::draft`, `machine::transition`): one commit
 //!    holds batch, targets, contents, journal entry, timer, indexes and claim. In the same turn a
 //!    free slot begins the first step. One flush; then the call is released.
 //! 4. `courier::Courier` gets access (`accounts`), lets the codec prepare the one request, sends it
 //!    (`upstream`), and lets the codec read the answer as a verdict.
 //! 5. The report comes back through the mailbox; the machine moves on, to the next step or to the
-//!    end. When every target has settled the reply is rendered once, kept under its claim, and told
-//!    to everybody who waits.
+//!    end. Sendings of one batch that went well and are heard of in one turn share a commit. When
+//!    every target has settled the reply is rendered once, kept under its claim, and told to
+//!    everybody who waits.
 //!
 //! # A scheduled wake-up
 //!

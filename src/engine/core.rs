@@ -1,9 +1,9 @@
 //! The engine's synchronous heart: turns.
 //!
 //! A turn applies its inputs, rings what is due, hands out slots, makes one commit for what happens
-//! to a batch together and one flush for all, and returns what may leave. It owns no clock: the moment is
-//! an argument. If the store refuses, the turn fails and the process must stop, because memory
-//! may not run ahead of disk.
+//! to a batch together and one flush for all, and returns what may leave. It owns no clock: the
+//! moment is an argument. If the store refuses, the turn fails and the process must stop, because
+//! memory may not run ahead of disk.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

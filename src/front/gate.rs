@@ -1,5 +1,5 @@
-//! From a request to its answer: a request id for each, a route, and work set apart, so that neither
-//! a panic nor a client that hangs up takes anything else along.
+//! From a request to its answer: a request id for each, a route, and work set apart, so that
+//! neither a panic nor a client that hangs up takes anything else along.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -117,12 +117,7 @@ impl Gate {
             Route::Ready if self.drain.is_draining() => Ok(pages::stopping()),
             Route::Ready => Ok(Box::pin(self.ready.answer()).await),
             Route::Preflight => Ok(reply::browser_preflight()),
-            Route::MediaFile(name) => {
-                let (query, now) = (request.uri().query(), (self.words.now)());
-                let file = self.files.file(name, query, request.headers(), now);
-                let answer = Box::pin(file).await;
-                Ok(answer.unwrap_or_else(|fault| self.words.refuse(&fault, &id)))
-            }
+            Route::MediaFile(name) => Ok(Box::pin(self.file(name, &request, &id)).await),
             Route::Index => Ok(pages::index(&self.words.links)),
             it @ (Route::Rehearsed(_)
             | Route::ErrorIndex
@@ -172,6 +167,12 @@ impl Gate {
                 None => self.words.refuse(&reply::stopping(), &id),
             }),
         }
+    }
+
+    async fn file(&self, name: &str, request: &Request<RequestBody>, id: &RequestId) -> Answer {
+        let (query, now) = (request.uri().query(), (self.words.now)());
+        let answer = self.files.file(name, query, request.headers(), now).await;
+        answer.unwrap_or_else(|fault| self.words.refuse(&fault, id))
     }
 
     /// A page for anybody, if the route leads to one.
