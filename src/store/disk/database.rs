@@ -12,9 +12,9 @@ use super::guard::{guarded, guarded_close, guarded_open, io};
 use super::hold::{LOCK_PAUSE, LOCK_TRIES};
 use crate::store::StoreError;
 
-/// sled's own default grows with the machine. It counts bytes of its log, and what it keeps takes
-/// about three times as many in memory.
-const CACHE_BYTES: u64 = 40 << 20;
+/// sled's own default grows with the machine. It counts bytes of its log, and keeps more than that
+/// (see `page.rs`).
+const CACHE_BYTES: u64 = 12 << 20;
 /// sled's log is written in segments of this size, unless it is told otherwise.
 const SEGMENT_BYTES: i64 = 512 << 10;
 /// How often it is looked whether somebody waits for a write that has failed.

@@ -14,8 +14,11 @@ use crate::store::key;
 pub(super) const PAGE: u8 = 0xf4;
 /// The layout of a page.
 const VERSION: u8 = 1;
-/// A page that outgrows this is divided, unless it has one row.
-pub(super) const PAGE_BYTES_MAX: usize = 2 << 10;
+/// A page that outgrows this is divided, unless it has one row. sled drops a leaf from memory only
+/// after up to 64 looks at others of its kind, of which there are 256: that many leaves, of about ten
+/// pages each, may be there beyond what its cache should hold. And each leaf takes 150 bytes of
+/// memory for ever. Both together are least at about this size.
+pub(super) const PAGE_BYTES_MAX: usize = 768;
 /// What a row takes in a page beside its key and its value.
 const ROW_BYTES: usize = 4;
 
