@@ -14,10 +14,10 @@ use crate::store::key;
 pub(super) const PAGE: u8 = 0xf4;
 /// The layout of a page.
 const VERSION: u8 = 1;
-/// A page that outgrows this is divided, unless it has one row. sled drops a leaf from memory only
-/// after up to 64 looks at others of its kind, of which there are 256: that many leaves, of about ten
-/// pages each, may be there beyond what its cache should hold. And each leaf takes 150 bytes of
-/// memory for ever. Both together are least at about this size.
+/// A page that outgrows this is divided, unless it has one row. The larger the pages, the more sled
+/// keeps in memory beyond what its cache should hold: it drops a leaf, of about ten pages, only when
+/// it has noted 64 looks in one of 256 places. The smaller, the more leaves there are, and each takes
+/// 150 bytes of memory for ever.
 pub(super) const PAGE_BYTES_MAX: usize = 768;
 /// What a row takes in a page beside its key and its value.
 const ROW_BYTES: usize = 4;

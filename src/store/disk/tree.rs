@@ -23,6 +23,12 @@ pub(super) struct Tree {
     pub(super) spill: SpillFolder,
 }
 
+/// A walk over more pages than this would fill the memory, for sled drops nothing before it has
+/// noted many looks, and a walk looks at each leaf once.
+const LONG: usize = 256;
+/// So each so many pages are looked at again: two or three of a leaf.
+const LOOK_AGAIN: usize = 4;
+
 /// A name and its page.
 pub(super) type Named = (IVec, IVec);
 
@@ -88,7 +94,12 @@ impl Tree {
         };
         let pages = (Bound::Included(low), high);
         let mut found = guarded_read(|| Ok(self.db.range(pages)))?;
+        let mut count = 0_usize;
         while let Some(found) = guarded_read(|| next(&mut found, order))? {
+            count += 1;
+            if count > LONG && count.is_multiple_of(LOOK_AGAIN) {
+                guarded_read(|| self.db.contains_key(&found.0))?;
+            }
             let (name, page) = named(found);
             if !visit_page(&name, &page, range, each)? {
                 return Ok(false);
