@@ -87,7 +87,9 @@ impl Courier {
         timeout: Millis,
     ) -> Result<(Digest, Fetched), Failure> {
         let incoming = self.options.media.incoming();
-        let mut file = File::create(incoming.path()).await.map_err(|e| disk(&e))?;
+        let path = incoming.path().to_owned();
+        let file = aside(move || std::fs::File::create(path)).await;
+        let mut file = File::from_std(file.map_err(|e| disk(&e))?.map_err(|e| disk(&e))?);
         let fetched = self.options.upstream.fetch(url, MEDIA_BYTES_MAX, &mut file, timeout).await;
         drop(file);
         let fetched = fetched.map_err(|problem| unfetched(&problem))?;

@@ -74,8 +74,7 @@ impl Upkeep {
                 }
                 next = at.map_or(next, |at| next.min(at));
             }
-            let sleep = next.since((self.now)()).max(Millis(1));
-            tokio::time::sleep(sleep.as_duration()).await;
+            tokio::time::sleep(nap(next, (self.now)()).as_duration()).await;
         }
     }
 
@@ -161,6 +160,11 @@ impl Upkeep {
     }
 }
 
+/// How long to sleep towards an instant. The clock may have been set back since that was chosen.
+fn nap(next: Timestamp, now: Timestamp) -> Millis {
+    next.since(now).clamp(Millis(1), LONGEST_SLEEP)
+}
+
 /// When a task is next due; one that never ran, at its first time since this process began.
 fn due(
     store: &dyn Store,
@@ -226,6 +230,20 @@ mod tests {
         store.commit(epoch, &[note]).expect("memory");
         let next = Some(at("2026-05-08T13:07:00Z"));
         assert_eq!(due(store.as_ref(), task, began, woken_late), next);
+    }
+
+    #[test]
+    fn no_nap_is_long_though_the_clock_was_set_back_meanwhile() {
+        let at = |ms: i64| Timestamp::from_millis(1_800_000_000_000 + ms);
+        for (next, now, expected) in [
+            (30_000, 0, 30_000),
+            (20_000, 15_000, 5_000),
+            (20_000, 20_000, 1),
+            (20_000, 90_000, 1),
+            (30_000, -3_600_000, 30_000),
+        ] {
+            assert_eq!(nap(at(next), at(now)), Millis(expected), "{next} {now}");
+        }
     }
 
     #[test]

@@ -22,7 +22,7 @@ const SEEDS: u64 = 2_000;
 /// Seeds of the whole house.
 const HOUSE_SEEDS: u64 = 120;
 /// Seeds of the house that failed once; they are run for ever.
-const HOUSE_REGRESSIONS: [u64; 1] = [431];
+const HOUSE_REGRESSIONS: [u64; 2] = [431, 277];
 /// How many seeds a mutant may survive.
 const MUTANT_SEEDS: u64 = 400;
 
@@ -115,7 +115,7 @@ fn the_same_seed_gives_the_same_bytes_in_two_processes() {
 }
 
 /// Each flaw of the house with the checkers that may catch it; the first is the one meant for it.
-const FLAWS: [(Flaw, &[&str]); 13] = [
+const FLAWS: [(Flaw, &[&str]); 19] = [
     (Flaw::LiesAboutFlush, &["nothing_leaves_before_its_flush"]),
     (Flaw::ForgetsClaims, &["one_batch_per_key", "equal_keys_equal_bytes"]),
     (Flaw::ForgetsReplies, &["equal_keys_equal_bytes", "one_batch_per_key"]),
@@ -129,6 +129,12 @@ const FLAWS: [(Flaw, &[&str]); 13] = [
     (Flaw::SaysNothing, &["every_failure_explains_itself"]),
     (Flaw::TurnsWords, &["events_are_signed_and_equal"]),
     (Flaw::LosesPasswords, &["accounts_stay_connected"]),
+    (Flaw::MixesMedia, &["media_lands_as_given"]),
+    (Flaw::LosesMedia, &["media_is_kept_while_needed"]),
+    (Flaw::ForgetsFetched, &["one_fetch_a_batch"]),
+    (Flaw::FetchesAgain, &["one_fetch_a_batch"]),
+    (Flaw::PrunesNeeded, &["media_is_kept_while_needed"]),
+    (Flaw::KeepsMedia, &["what_is_over_is_forgotten"]),
 ];
 
 #[test]

@@ -6,6 +6,7 @@ use fanfare::model::{BatchId, Cursor, Digest, Millis, Outcome, Platform, Target,
 use fanfare::store::{Key, Order, Store, verify};
 
 use super::disk::Flaw;
+use super::files;
 use super::life;
 use super::world::{QUIET_MS, World};
 use crate::journal::{self, Finding};
@@ -54,6 +55,7 @@ pub fn at_rest(world: &Arc<World>) -> Result<(), Finding> {
             journal::as_told(target, posts, comments)?;
             in_time(world, target)?;
             stays_connected(target)?;
+            files::not_for_want_of_media(world, batch, target)?;
         }
     }
     keys_are_batches(world, batches.len())?;
@@ -62,6 +64,7 @@ pub fn at_rest(world: &Arc<World>) -> Result<(), Finding> {
         let what = format!("{reused} refresh tokens were sent again after they had been answered");
         return Err(Finding::new("one_refresh_per_token", what));
     }
+    files::as_given(world)?;
     everything_arrived(world)
 }
 
@@ -177,8 +180,11 @@ pub fn long_after(world: &Arc<World>, batches: usize) -> Result<(), Finding> {
     let (first, last) =
         (Key::Settled(Timestamp::from_millis(i64::MIN), BatchId::from_raw(0)), Key::LAST_SETTLED);
     let journals = rows(&first, &last);
-    if claims + notices + journals > 0 {
-        let what = format!("{claims} claims, {notices} events and {journals} journals are left");
+    let kept = files::kept(world).len();
+    if claims + notices + journals + kept > 0 {
+        let what = format!(
+            "{claims} claims, {notices} events, {journals} journals and {kept} files are left"
+        );
         return Err(Finding::new("what_is_over_is_forgotten", what));
     }
     let left = journal::batches(&world.memory)?.len();

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use fanfare::admission::{Caller, Served, authenticate};
-use fanfare::model::{BatchId, Digest, Fault, Millis};
+use fanfare::model::{BatchId, Millis};
 use fanfare::store::load_batch;
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
 use super::disk::Flaw;
+use super::files::{attachments, keeper};
 use super::life::Rooms;
 use super::net::pause;
 use super::operator::request;
@@ -121,7 +122,7 @@ impl Client {
         let choice = world.state().dice.range(0, 9);
         match choice {
             0..3 => self.publish(world, rooms, caller).await,
-            3 => self.spoil(rooms, caller).await,
+            3 => self.spoil(world, rooms, caller).await,
             4 => self.read(world, rooms, caller).await,
             _ => {
                 self.wish = self.next_wish(&mut world.state());
@@ -145,6 +146,9 @@ impl Client {
             body["scheduledAt"] = json!(state.wall().plus(ahead).to_string());
         }
         if state.dice.chance(30) {
+            body["media"] = json!(attachments(state));
+        }
+        if state.dice.chance(30) {
             body["firstComment"] = json!({ "text": state.text("comment") });
         }
         self.body = Some(body.to_string());
@@ -157,7 +161,7 @@ impl Client {
         caller: &Caller,
     ) -> Result<(), Finding> {
         let body = self.body.clone().unwrap_or_default();
-        let sending = send(rooms, caller, &self.key, &body);
+        let sending = send(world, rooms, caller, &self.key, &body);
         let Some(served) = patiently(world, sending).await else { return Ok(()) };
         world.state().note(&format!("{} hears {}", self.key, served.reply.status));
         let status = served.reply.status;
@@ -203,9 +207,14 @@ impl Client {
     }
 
     /// Another body under the same key is refused.
-    async fn spoil(&mut self, rooms: &Arc<Rooms>, caller: &Caller) -> Result<(), Finding> {
+    async fn spoil(
+        &mut self,
+        world: &Arc<World>,
+        rooms: &Arc<Rooms>,
+        caller: &Caller,
+    ) -> Result<(), Finding> {
         let other = json!({ "targets": [{ "platform": "sandbox" }], "text": "spoiled" });
-        let served = send(rooms, caller, &self.key, &other.to_string()).await;
+        let served = send(world, rooms, caller, &self.key, &other.to_string()).await;
         if later(&served)? || served.reply.status == 409 || served.reply.status == 422 {
             return Ok(());
         }
@@ -261,6 +270,7 @@ impl Client {
         wish: Wish,
     ) -> Result<(), Finding> {
         let body = Bytes::from(wish.body.clone());
+        let keep = keeper(world, rooms);
         let (admission, id, key) = (&rooms.admission, request(), Some(wish.key.as_str()));
         let asking = async {
             match wish.verb {
@@ -303,15 +313,17 @@ fn target(state: &mut State) -> Value {
     json!({ "accountId": state.accounts[0][one], "text": text, "options": options })
 }
 
-async fn send(rooms: &Arc<Rooms>, caller: &Caller, key: &str, body: &str) -> Served {
+async fn send(
+    world: &Arc<World>,
+    rooms: &Arc<Rooms>,
+    caller: &Caller,
+    key: &str,
+    body: &str,
+) -> Served {
+    let keep = keeper(world, rooms);
     let route = ("POST", "/v1/posts");
     let body = Bytes::from(body.to_owned());
     rooms.admission.create(caller, &request(), Some(key), route, body, keep).await
-}
-
-/// There is no media in this world.
-async fn keep(_: Vec<u8>) -> Result<Digest, Fault> {
-    Ok(Digest([0; 32]))
 }
 
 /// Waits, or hangs up.

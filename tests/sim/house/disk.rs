@@ -40,6 +40,18 @@ pub enum Flaw {
     TurnsWords,
     /// The host of the accounts takes no password any more.
     LosesPasswords,
+    /// Keeps other bytes than were given.
+    MixesMedia,
+    /// Does not keep what was given.
+    LosesMedia,
+    /// Does not store what was fetched.
+    ForgetsFetched,
+    /// Fetches what is stored already.
+    FetchesAgain,
+    /// Does not see what is under way when it looks for files that nobody needs.
+    PrunesNeeded,
+    /// Never removes a file.
+    KeepsMedia,
 }
 
 /// A store with a will of its own.
@@ -69,6 +81,7 @@ impl Disk {
         let Some(flaw) = self.world.flaw else { return true };
         match (flaw, write) {
             (Flaw::ForgetsClaims, Write::Put(Key::Claim(_), _))
+            | (Flaw::ForgetsFetched, Write::Put(Key::Fetched(..), _))
             | (Flaw::KeepsClaims, Write::Delete(Key::Claim(_))) => false,
             (Flaw::ForgetsReplies, Write::Put(Key::Claim(_), Record::Claim(record))) => {
                 matches!(record.state, ClaimState::Running)
@@ -88,6 +101,9 @@ impl Disk {
 
 impl Store for Disk {
     fn get(&self, key: &Key) -> Result<Option<Record>, StoreError> {
+        if self.world.flaw == Some(Flaw::FetchesAgain) && matches!(key, Key::Fetched(..)) {
+            return Ok(None);
+        }
         let found = self.world.memory.get(key)?;
         Ok(match found {
             Some(Record::Notice(notice)) if self.world.flaw == Some(Flaw::TurnsWords) => {
@@ -105,6 +121,10 @@ impl Store for Disk {
         order: Order,
         limit: usize,
     ) -> Result<Vec<Scanned>, StoreError> {
+        let prunes = self.world.flaw == Some(Flaw::PrunesNeeded) && self.world.is_pruning();
+        if prunes && to == Key::LAST_TIMER.encode() {
+            return Ok(Vec::new());
+        }
         self.world.memory.scan_checked(from, to, order, limit)
     }
 

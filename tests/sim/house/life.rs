@@ -18,7 +18,9 @@ use fanfare::upkeep::Upkeep;
 use fanfare::upstream::Upstream;
 use fanfare::webhooks::{Deliverer, Webhooks, WebhooksOptions};
 use fanfare::wire::Links;
-use fanfare::workflow::{self, Catalog, Definition, DeliverDefinition, Doubt};
+use fanfare::workflow::{
+    self, Catalog, Definition, DeliverDefinition, Doubt, UpkeepDefinition, UpkeepTask,
+};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -42,6 +44,7 @@ pub struct Rooms {
     pub admission: Arc<Admission>,
     pub accounts: Arc<Accounts>,
     pub webhooks: Webhooks,
+    pub media: Arc<Media>,
     pub store: Arc<dyn Store>,
 }
 
@@ -64,8 +67,7 @@ pub fn live(world: &Arc<World>) -> End {
 
 async fn run(world: &Arc<World>) -> End {
     world.state().begin(Instant::now());
-    let folder = tempfile::tempdir().expect("a folder");
-    let built = match build(world, folder.path()) {
+    let built = match build(world, world.folder()) {
         Ok(built) => built,
         Err(problem) => {
             world.find(Finding::new("boots", problem.to_string()));
@@ -173,14 +175,21 @@ fn build(world: &Arc<World>, folder: &Path) -> Result<Built, StoreError> {
             has_secret_key: false,
             free_bytes_min: 0,
         }),
-        media,
+        media: Arc::clone(&media),
         now: Arc::clone(&common.now),
-        // A backup is a file, and this world has no disk for it.
-        tasks: loaded.upkeep.into_iter().filter(|it| !it.is_backup()).collect(),
+        tasks: loaded.upkeep.into_iter().filter(|it| runs(it, world.flaw)).collect(),
     };
     let Common { store, engine, .. } = common;
-    let rooms = Rooms { engine, admission, accounts, webhooks, store };
+    let rooms = Rooms { engine, admission, accounts, webhooks, media, store };
     Ok(Built { rooms, core, mailbox, carry, clocks, upkeep })
+}
+
+/// Whether a task of upkeep runs in this world. It has no place for a backup.
+fn runs(task: &UpkeepDefinition, flaw: Option<Flaw>) -> bool {
+    match flaw {
+        Some(Flaw::KeepsMedia) if matches!(task.task, UpkeepTask::PruneMedia { .. }) => false,
+        _ => !task.is_backup(),
+    }
 }
 
 fn options(links: Links) -> Options {

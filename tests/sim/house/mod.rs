@@ -6,11 +6,16 @@
 //! outward meets simulated platforms: the sandbox in its three classes, a host of Bluesky accounts
 //! whose sessions are short and whose refresh tokens are good once, and webhook receivers.
 //!
-//! Deliberately absent: sockets, HTTP framing and the disk; other tests have the real ones.
+//! Posts have attachments, of which the files lie in a real folder; they are removed as soon as
+//! nobody needs them.
+//!
+//! Deliberately absent: sockets, HTTP framing and the disk; other tests have the real ones. Uploads
+//! of their own and backups are absent as well.
 
 mod client;
 mod checks;
 mod disk;
+mod files;
 mod life;
 mod net;
 mod operator;

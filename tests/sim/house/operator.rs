@@ -13,12 +13,14 @@ use fanfare::wire::{EndpointRequest, KeyRequest};
 use super::life::Rooms;
 use super::net::{PDS, pause};
 use super::world::{FAULTS_MS, World};
-use super::{checks, client};
+use super::{checks, client, files};
 use crate::journal::{self, Finding};
 
 /// Virtual milliseconds after the faults within which everything settles: the longest is a webhook
 /// receiver that was deaf, with its waits.
 const PATIENCE_MS: u64 = 3 * 3_600_000;
+/// In how many of a hundred looks files are removed that nobody needs.
+const PRUNES: u64 = 3;
 /// How many requests flood the mailbox.
 const FLOOD: usize = 4_200;
 
@@ -34,6 +36,9 @@ pub async fn run(world: &Arc<World>, rooms: &Arc<Rooms>) -> Result<(), Finding> 
     loop {
         pause(if world.is_calm() { 20_000 } else { 250 }).await;
         disturb(world, rooms);
+        if world.state().dice.chance(PRUNES) {
+            files::prune(world, rooms);
+        }
         rule(world, rooms).await;
         if world.finding_seen() {
             return Ok(());

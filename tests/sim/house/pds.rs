@@ -121,6 +121,13 @@ impl Pds {
         self.records.values().filter(|record| record["text"] == text).count()
     }
 
+    /// The attachments that are live: what each is said to be, and what it is.
+    pub fn media(&self) -> impl Iterator<Item = (String, String)> {
+        let lists = self.records.values().filter_map(|it| it["embed"]["images"].as_array());
+        let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        lists.flatten().map(move |it| (word(&it["alt"]), word(&it["image"]["ref"]["$link"])))
+    }
+
     /// How many records say this under a post.
     pub fn comments(&self, text: &str, post: &str) -> usize {
         let under =

@@ -81,6 +81,13 @@ impl Timeline {
         self.landings.iter().filter(mine).count()
     }
 
+    /// The attachments that are live: what each is said to be, and what it is.
+    pub fn media(&self) -> impl Iterator<Item = (String, String)> {
+        let lists = self.landings.iter().filter_map(|it| it.ask["media"].as_array());
+        let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        lists.flatten().map(move |item| (word(&item["altText"]), word(&item["ref"])))
+    }
+
     /// When a post first landed.
     pub fn first(&self, post: &str) -> Option<Timestamp> {
         self.landings.iter().filter(|it| it.ask["post"] == post).map(|it| it.at).min()

@@ -1,11 +1,13 @@
 //! What outlives a process: time, chance, the disk, the platforms, the clients.
 
 use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::sync::atomic::AtomicU64;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use fanfare::model::{Dice as DiceFn, Now, Timestamp};
+use fanfare::model::{Dice as DiceFn, Digest, Now, Timestamp};
 use fanfare::store::{Memory, Store};
 use tokio::time::Instant;
 
@@ -119,6 +121,10 @@ pub struct State {
     pub accounts: [Vec<String>; 2],
     /// Process lives so far.
     pub lives: u64,
+    /// Pictures so far.
+    pub pictures: u64,
+    /// Files that were removed because nobody needed them.
+    pub pruned: BTreeSet<Digest>,
     trace: String,
     found: Option<Finding>,
     base_ms: u64,
@@ -137,6 +143,8 @@ pub struct World {
     pub flaw: Option<Flaw>,
     state: Mutex<State>,
     count: Arc<AtomicU64>,
+    pruning: AtomicBool,
+    folder: tempfile::TempDir,
 }
 
 impl World {
@@ -157,6 +165,8 @@ impl World {
             api_key: String::new(),
             accounts: Default::default(),
             lives: 0,
+            pictures: 0,
+            pruned: BTreeSet::new(),
             trace: String::new(),
             found: None,
             base_ms: 0,
@@ -172,7 +182,24 @@ impl World {
             flaw,
             state: Mutex::new(state),
             count: Arc::default(),
+            pruning: AtomicBool::new(false),
+            folder: tempfile::tempdir().expect("a folder"),
         }
+    }
+
+    /// Where the files are.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Whether files that nobody needs are looked for right now.
+    pub fn is_pruning(&self) -> bool {
+        self.pruning.load(Ordering::Relaxed)
+    }
+
+    /// Notes whether they are.
+    pub fn set_pruning(&self, prunes: bool) {
+        self.pruning.store(prunes, Ordering::Relaxed);
     }
 
     pub fn state(&self) -> MutexGuard<'_, State> {
