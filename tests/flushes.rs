@@ -4,7 +4,7 @@
 //!
 //! Of one batch: the accept is a commit, what begins is a commit for every eight targets and shares
 //! the accept's flush, and each outcome is a commit of its own, with the next step's beginning in
-//! its flush. A batch for later has nothing to begin when it is accepted: it begins at its time,
+//! its flush; of outcomes that come together eight share a commit, and all a flush. A batch for later has nothing to begin when it is accepted: it begins at its time,
 //! in one flush more. Nothing may be sent before that flush.
 
 use std::collections::BTreeMap;
@@ -28,7 +28,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-/// Targets that begin in one commit.
+/// Targets that begin in one commit, and outcomes that come together and share one.
 const BEGUN_TOGETHER: u64 = 8;
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
@@ -317,7 +317,7 @@ async fn outcomes_that_come_together_share_a_flush() {
             rig.answer(published());
         }
         assert_eq!(status(&reply.await.expect("it is answered")).0, 200);
-        rig.assert_spent(1 + begun(targets) + targets as u64, 2, "all at once");
+        rig.assert_spent(1 + 2 * begun(targets), 2, "all at once");
     }
 }
 

@@ -136,7 +136,8 @@ impl Driver {
         }
         self.kill().await?;
         self.tally.kills += 1;
-        self.start().await
+        // Its clock stays where it is now.
+        self.start_again().await
     }
 
     /// Lets the server drain, and has its store verified: how many records it holds.
@@ -198,6 +199,10 @@ impl Driver {
         if self.tricks.is_some() && self.chance.percent(STEPS_WHILE_DOWN) {
             self.step();
         }
+        self.start_again().await
+    }
+
+    async fn start_again(&mut self) -> Result<(), String> {
         for _ in 0..STARTS_MAX {
             match self.ground.start().await {
                 Ok(child) => {
