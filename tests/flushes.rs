@@ -4,8 +4,9 @@
 //!
 //! Of one batch: the accept is a commit, what begins is a commit for every eight targets and shares
 //! the accept's flush, and each outcome is a commit of its own, with the next step's beginning in
-//! its flush; of outcomes that come together eight share a commit, and all a flush. A batch for later has nothing to begin when it is accepted: it begins at its time,
-//! in one flush more. Nothing may be sent before that flush.
+//! its flush; of outcomes that come together eight share a commit, and all a flush. A batch for
+//! later has nothing to begin when it is accepted: it begins at its time, in one flush more.
+//! Nothing may be sent before that flush.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -14,10 +14,10 @@ use crate::store::key;
 pub(super) const PAGE: u8 = 0xf4;
 /// The layout of a page.
 const VERSION: u8 = 1;
-/// A page that outgrows this is divided, unless it has one row. The larger the pages, the more sled
-/// keeps in memory beyond what its cache should hold: it drops a leaf, of about ten pages, only when
-/// it has noted 64 looks in one of 256 places. The smaller, the more leaves there are, and each takes
-/// 150 bytes of memory for ever.
+/// A page that outgrows this is divided, unless it has one row. The larger the pages, the more
+/// sled keeps in memory beyond what its cache should hold: it drops a leaf, of about ten pages,
+/// only when it has noted 64 looks in one of 256 places. The smaller, the more leaves there are,
+/// and each takes 150 bytes of memory for ever.
 pub(super) const PAGE_BYTES_MAX: usize = 768;
 /// What a row takes in a page beside its key and its value.
 const ROW_BYTES: usize = 4;
@@ -240,7 +240,10 @@ mod tests {
 
         #[test]
         fn damage_is_seen_or_leaves_keys_in_order(
-            map in any_map(), at in any::<prop::sample::Index>(), flip in 1u8..=255, cut in any::<bool>(),
+            map in any_map(),
+            at in any::<prop::sample::Index>(),
+            flip in 1u8..=255,
+            cut in any::<bool>(),
         ) {
             for (_, mut page) in build(&rows(&map), None) {
                 let at = at.index(page.len());

@@ -1,9 +1,9 @@
 //! The seal: how many commits there have been, and the sum over all rows there are.
 //!
 //! Where sled's log is damaged, sled reads past it or stops before it, in silence: what it then
-//! shows is whole, but older, here or there or everywhere. So every group of our own log has the seal.
-//! Rows that are older than they were, or gone, do not add up to it; and a count below the one
-//! that was reached, which is kept beside the tree, says that the newest commits are gone.
+//! shows is whole, but older, here or there or everywhere. So every group of our own log has the
+//! seal. Rows that are older than they were, or gone, do not add up to it; and a count below the
+//! one that was reached, which is kept beside the tree, says that the newest commits are gone.
 
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
