@@ -5,11 +5,6 @@ use std::process::ExitCode;
 use fanfare::app;
 use fanfare::cli::Doors;
 
-/// What it is told when it is built stands in `.cargo/config.toml`.
-#[cfg(not(target_env = "msvc"))]
-#[global_allocator]
-static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
-
 fn main() -> ExitCode {
     fanfare::cli::main(Doors {
         serve: app::serve,
