@@ -18,7 +18,7 @@ const VERSION: u8 = 1;
 /// sled keeps in memory beyond what its cache should hold: it drops a leaf, of about ten pages,
 /// only when it has noted 64 looks in one of 256 places. The smaller, the more leaves there are,
 /// and each takes 150 bytes of memory for ever.
-pub(super) const PAGE_BYTES_MAX: usize = 768;
+pub(super) const PAGE_BYTES_MAX: usize = 1_536;
 /// What a row takes in a page beside its key and its value.
 const ROW_BYTES: usize = 4;
 
@@ -32,9 +32,15 @@ pub(super) fn place(name: &[u8]) -> Vec<u8> {
     [&[PAGE], name].concat()
 }
 
+/// A key and a row of a page.
+pub(super) type Keyed<'a> = (Vec<u8>, &'a [u8]);
+
 /// A page that makes no sense.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Broken;
+
+/// A row of a page where it stands, and its key for as long as nobody goes on.
+type At<'k, 'a> = (&'k [u8], &'a [u8]);
 
 /// The rows of a page, one after the other.
 #[derive(Debug)]
@@ -54,7 +60,7 @@ impl<'a> Rows<'a> {
     }
 
     /// The next one.
-    pub(super) fn next(&mut self) -> Result<Option<(&[u8], &'a [u8])>, Broken> {
+    pub(super) fn next(&mut self) -> Result<Option<At<'_, 'a>>, Broken> {
         if self.broken {
             return Err(Broken);
         }
@@ -103,7 +109,7 @@ pub(super) fn find(page: &[u8], key: &[u8]) -> Result<Option<IVec>, Broken> {
 }
 
 /// All rows of a page.
-pub(super) fn all(page: &[u8]) -> Result<Vec<(Vec<u8>, &[u8])>, Broken> {
+pub(super) fn all(page: &[u8]) -> Result<Vec<Keyed<'_>>, Broken> {
     let mut rows = Rows::of(page);
     let mut all = Vec::new();
     while let Some((key, row)) = rows.next()? {
@@ -114,12 +120,12 @@ pub(super) fn all(page: &[u8]) -> Result<Vec<(Vec<u8>, &[u8])>, Broken> {
 
 /// The rows of a page after these changes; both in the order of their keys.
 pub(super) fn changed<'a>(
-    rows: Vec<(Vec<u8>, &'a [u8])>,
+    rows: Vec<Keyed<'a>>,
     changes: &[(&'a Vec<u8>, &'a Entry)],
-) -> Vec<(Vec<u8>, &'a [u8])> {
+) -> Vec<Keyed<'a>> {
     let mut out = Vec::with_capacity(rows.len() + changes.len());
     let mut changes = changes.iter().peekable();
-    let mut take = |before: Option<&[u8]>, out: &mut Vec<(Vec<u8>, &'a [u8])>| {
+    let mut take = |before: Option<&[u8]>, out: &mut Vec<Keyed<'a>>| {
         while let Some((key, entry)) =
             changes.next_if(|(key, _)| before.is_none_or(|before| key.as_slice() <= before))
         {
@@ -142,7 +148,7 @@ pub(super) fn changed<'a>(
 }
 
 /// The pages of these rows, about equally full. The first one has the name that is given, if any.
-pub(super) fn build(rows: &[(Vec<u8>, &[u8])], name: Option<&[u8]>) -> Vec<(Vec<u8>, Vec<u8>)> {
+pub(super) fn build(rows: &[Keyed<'_>], name: Option<&[u8]>) -> Vec<(Vec<u8>, Vec<u8>)> {
     let total: usize = rows.iter().map(|(key, row)| ROW_BYTES + key.len() + row.len()).sum();
     let full = total.div_ceil(total.div_ceil(PAGE_BYTES_MAX).max(1));
     let mut pages: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
@@ -195,7 +201,7 @@ mod tests {
         proptest::collection::btree_map(key, row, 0..60)
     }
 
-    fn rows(map: &Map) -> Vec<(Vec<u8>, &[u8])> {
+    fn rows(map: &Map) -> Vec<Keyed<'_>> {
         map.iter().map(|(key, row)| (key.clone(), row.as_slice())).collect()
     }
 

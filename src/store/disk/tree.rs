@@ -26,8 +26,8 @@ pub(super) struct Tree {
 /// A walk over more pages than this would fill the memory, for sled drops nothing before it has
 /// noted many looks, and a walk looks at each leaf once.
 const LONG: usize = 256;
-/// So each so many pages are looked at again: two or three of a leaf.
-const LOOK_AGAIN: usize = 4;
+/// So each so many pages are looked at again: about five of a leaf.
+const LOOK_AGAIN: usize = 2;
 
 /// A name and its page.
 pub(super) type Named = (IVec, IVec);
