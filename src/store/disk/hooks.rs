@@ -9,7 +9,7 @@ use super::database::Database;
 use super::layers::{Entries, Entry, Layer};
 use super::spill::SpillFolder;
 use super::tree::Tree;
-use super::{PAGED_FORMAT, Sled, merge, seal, wal};
+use super::{PAGED_FORMAT, Sled, merge, page, seal, wal};
 use crate::store::pack::{NO_ROWS_FROM, Rows};
 use crate::store::{Key, MetaRecord, Order, Record, StoreError, record};
 
@@ -51,6 +51,14 @@ impl Sled {
     /// Tears a raw row out.
     pub(in crate::store) fn tear(&self, key: &[u8]) {
         self.change(key, None);
+    }
+
+    /// Spoils the page that has the row of `key`.
+    pub(in crate::store) fn spoil_page_of(&self, key: &[u8]) {
+        self.settle();
+        let (name, page) = self.tree.page_of(key).expect("a sound disk").expect("a page");
+        let half = &page[..page.len() / 2];
+        self.tree.db.insert(page::place(&name), half).expect("a sound disk");
     }
 
     /// The raw bytes under a raw key.

@@ -3,7 +3,7 @@
 use super::support::*;
 use crate::model::{BatchId, Digest};
 use crate::store::{
-    Finding, Key, Record, Sled, Store, StoreError, Write, pack, verify as verify_store,
+    Finding, Key, Order, Record, Sled, Store, StoreError, Write, pack, verify as verify_store,
 };
 
 fn findings(disk: &OnDisk) -> Vec<Finding> {
@@ -113,6 +113,43 @@ fn keys_of_no_family_and_rows_without_owner_are_found() {
             format!("file spill/{digest} of {content}"),
         ]
     );
+}
+
+#[test]
+fn a_page_that_makes_no_sense_is_named_and_the_rest_is_read() {
+    let disk = OnDisk::new();
+    // Several pages of a walk over the store, so that it also ends at spoilt ones.
+    for batch in 0..100 {
+        let texts = (0..15).map(|step| put(memo(batch, step), &long(90, u64::from(step))));
+        disk.commit(&texts.collect::<Vec<_>>());
+    }
+    for batch in (0..100).step_by(3) {
+        disk.store.spoil_page_of(&memo(batch, 7).encode());
+    }
+    let words = "share a page that makes no sense";
+    let disk = disk.reopen();
+    let (mut sound, mut spoilt) = (0, 0);
+    for (batch, step) in (0..100).flat_map(|batch| (0..15).map(move |step| (batch, step))) {
+        match disk.store.get(&memo(batch, step)) {
+            Ok(Some(Record::Memo(text))) => {
+                assert!(text == long(90, u64::from(step)));
+                sound += 1;
+            }
+            // What stands before the damage is sound, and may be read.
+            Err(StoreError::Corrupt { problem, .. }) if problem.contains(words) => spoilt += 1,
+            other => panic!("{batch} {step}: {other:?}"),
+        }
+    }
+    assert!(sound > 1_000 && spoilt >= 34, "{sound} sound, {spoilt} spoilt");
+    let named = findings(&disk).into_iter().filter(|it| it.problem.contains(words)).count();
+    assert!(named >= 34, "{named}");
+    for order in [Order::Ascending, Order::Descending] {
+        let found = disk.store.scan(&memo(0, 0), &memo(99, 14), order, usize::MAX);
+        let error = found.expect_err("some of it cannot be read").to_string();
+        assert!(error.contains(words) && error.contains("restore a backup"), "{error}");
+    }
+    let refused = disk.store.check_whole().expect_err("it is not whole");
+    assert!(refused.to_string().contains("restore a backup"), "{refused}");
 }
 
 fn definition(n: u8) -> (Key, Record) {
