@@ -31,9 +31,10 @@ impl Alarms {
         self.by_batch.contains_key(&batch)
     }
 
-    /// The batch's alarm.
-    pub(super) fn of(&self, batch: BatchId) -> Option<Timestamp> {
-        self.by_batch.get(&batch).copied()
+    /// Sees to it that the batch's alarm rings at this time at the latest.
+    pub(super) fn bring_forward(&mut self, batch: BatchId, at: Timestamp) {
+        let earliest = self.by_batch.get(&batch).map_or(at, |set| at.min(*set));
+        self.set(batch, Some(earliest));
     }
 
     /// Takes the earliest alarm that rings by `now`.

@@ -254,11 +254,8 @@ impl Core {
             }
             self.enter_lane(new, ix, target)?;
         }
-        let busy = new
-            .targets
-            .iter()
-            .any(|target| matches!(target.cursor, Cursor::Ready { .. } | Cursor::Running(_)));
-        let wake = machine::live_wake(new);
+        let busy = is_busy(new);
+        let wake = machine::live_wake(new, self.moment.at);
         let near = wake.is_some_and(|at| self.is_near(at));
         let soon = wake.is_some_and(|at| at.since(self.moment.at).0 < HOT_MS);
         // What stays in memory has its alarm there: nobody looks for it in the store.
@@ -429,7 +426,12 @@ fn uploads(batch: &Batch) -> BTreeSet<MediaId> {
         .collect()
 }
 
+/// Whether it has an attempt under way, or wants one.
+fn is_busy(batch: &Batch) -> bool {
+    let mut cursors = batch.targets.iter().map(|target| &target.cursor);
+    cursors.any(|cursor| matches!(cursor, Cursor::Ready { .. } | Cursor::Running(_)))
+}
+
 fn timer_of(batch: &Batch) -> Option<(Timestamp, bool)> {
-    let running = batch.targets.iter().any(|target| matches!(target.cursor, Cursor::Running(_)));
-    machine::stored_wake(batch).map(|at| (at, running))
+    machine::stored_wake(batch).map(|at| (at, is_busy(batch)))
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::core::Core;
 use super::lanes::Waiter;
-use crate::machine::Refusal;
+use crate::machine::{self, Refusal};
 use crate::model::{AccountId, Batch, BatchId, Cursor, Event, ReplyState, TargetIx, Timestamp};
 use crate::store::StoreError;
 
@@ -22,8 +22,7 @@ impl Core {
             }
         }
         for (id, later) in again {
-            let earliest = self.alarms.of(id).map_or(later, |at| at.min(later));
-            self.alarms.set(id, Some(earliest));
+            self.alarms.bring_forward(id, later);
         }
         Ok(())
     }
@@ -59,7 +58,7 @@ impl Core {
         if !self.alarms.has(id)
             && let Some(current) = self.hot.get(&id)
         {
-            let wake = crate::machine::live_wake(current);
+            let wake = machine::live_wake(current, self.moment.at);
             let ahead = wake.filter(|at| *at > self.moment.at);
             self.alarms.set(id, ahead);
         }
@@ -102,7 +101,12 @@ impl Core {
         }
         loop {
             let mut begins: Vec<(BatchId, Vec<(AccountId, TargetIx)>)> = Vec::new();
-            while let Some((account, Waiter { batch, ix, .. })) = self.lanes.next() {
+            while let Some((account, Waiter { since, batch, ix })) = self.lanes.next() {
+                if since > self.moment.at && self.is_early(batch, ix)? {
+                    self.lanes.release(account);
+                    self.alarms.bring_forward(batch, since);
+                    continue;
+                }
                 match begins.iter_mut().rev().find(|(other, _)| *other == batch) {
                     Some((_, targets)) => targets.push((account, ix)),
                     None => begins.push((batch, vec![(account, ix)])),
@@ -117,6 +121,13 @@ impl Core {
                 }
             }
         }
+    }
+
+    /// Whether it is too early for a target that is next; its batch's alarm lets it in again.
+    fn is_early(&self, id: BatchId, ix: TargetIx) -> Result<bool, StoreError> {
+        let batch = self.load(id)?;
+        let target = batch.as_ref().and_then(|batch| batch.target(ix));
+        Ok(target.is_some_and(|target| machine::is_early(target, self.moment.at)))
     }
 
     /// Begins attempts of one batch, which have their slots.

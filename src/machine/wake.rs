@@ -1,6 +1,6 @@
 //! When a batch must be looked at again.
 
-use crate::model::{Batch, Cursor, ReplyState, Timestamp};
+use crate::model::{Batch, Cursor, ReplyState, Target, Timestamp};
 
 /// The instant of the batch's one stored timer: the earliest at which a new process life would
 /// have to look at it. `None` when it is settled.
@@ -9,18 +9,27 @@ pub fn stored_wake(batch: &Batch) -> Option<Timestamp> {
 }
 
 /// The earliest instant that concerns a live engine: targets that want a slot are in its lanes
-/// already and need no timer.
-pub fn live_wake(batch: &Batch) -> Option<Timestamp> {
-    earliest(batch, |cursor| !matches!(cursor, Cursor::Ready { .. }))
+/// already and need no timer, unless it is too early for them.
+pub fn live_wake(batch: &Batch, now: Timestamp) -> Option<Timestamp> {
+    earliest(batch, |target| {
+        !matches!(target.cursor, Cursor::Ready { .. }) || is_early(target, now)
+    })
 }
 
-fn earliest(batch: &Batch, counts: impl Fn(&Cursor) -> bool) -> Option<Timestamp> {
+/// Whether a target that wants a slot must not have it yet: it became due, and then the clock was
+/// set back to before its scheduled time. What has begun goes on.
+pub fn is_early(target: &Target, now: Timestamp) -> bool {
+    matches!(target.cursor, Cursor::Ready { .. })
+        && target.started_at.is_none()
+        && target.due.is_some_and(|due| due > now)
+}
+
+fn earliest(batch: &Batch, counts: impl Fn(&Target) -> bool) -> Option<Timestamp> {
     let targets = batch
         .targets
         .iter()
-        .map(|target| &target.cursor)
-        .filter(|cursor| counts(cursor))
-        .filter_map(Cursor::wake)
+        .filter(|target| counts(target))
+        .filter_map(|target| target.cursor.wake())
         .min();
     let reply = match batch.reply {
         ReplyState::Pending { by } => Some(by),

@@ -148,7 +148,8 @@ pub struct BatchHead {
 /// The value of a timer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TimerRecord {
-    /// Whether the batch has an attempt under way: then a new process life looks at it at once.
+    /// Whether the batch has an attempt under way or wants one: then a new process life looks at it
+    /// at once, whatever the clock says.
     pub running: bool,
 }
 
