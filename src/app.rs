@@ -11,9 +11,10 @@ mod doors;
 mod house;
 mod leash;
 mod listen;
+mod log;
 mod selftest;
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::net::SocketAddr;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -33,7 +34,7 @@ use self::house::{Ground, House};
 pub use self::listen::listen_for_webhooks;
 pub use self::selftest::selftest;
 use crate::cli::{Folders, Local, Opening, ServeOptions};
-use crate::config::{Config, ConfigError, LogFormat};
+use crate::config::{Config, ConfigError};
 use crate::control;
 use crate::engine::{self, Carry, Clocks, Core, Mailbox};
 use crate::front::sandbox::{Landings, SandboxDoor, SandboxError};
@@ -127,7 +128,7 @@ fn start(options: &ServeOptions) -> Result<(), AppError> {
     }
     let config = Config::load(options.config.as_deref(), std::env::vars(), &options.settings)?;
     make_private_folder(&config.data_dir)?;
-    start_log(&config);
+    log::start(&config);
     let connections_max = raise_open_files(config.server.connections_max);
     let store = Arc::new(Sled::open(&config.data_dir.join("store"))?);
     // What is older than it was would be published a second time.
@@ -442,21 +443,6 @@ fn raise_open_files(wanted: u64) -> usize {
         );
     }
     usize::try_from(fits).unwrap_or(usize::MAX)
-}
-
-fn start_log(config: &Config) {
-    // Other crates speak when something is wrong; their day-to-day is not an operator's.
-    let filter = format!("warn,fanfare={}", config.log.level.as_str());
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::new(filter))
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr);
-    let set = match config.log.format {
-        LogFormat::Text => log.try_init(),
-        LogFormat::Json => log.json().flatten_event(true).try_init(),
-    };
-    // Only a second log in one process is refused, and the first does as well.
-    drop(set);
 }
 
 fn make_private_folder(folder: &Path) -> Result<(), AppError> {

@@ -30,6 +30,9 @@ mod upstream;
 use std::time::{Duration, Instant};
 
 use args::Args;
+// The limits get the server's allocator.
+#[cfg(not(target_env = "msvc"))]
+use tikv_jemalloc_sys as _;
 
 /// What others may take of one core, in per cent, before figures are worth little.
 const OTHERS_MAX: f64 = 10.0;
