@@ -24,6 +24,8 @@ mod alarms;
 mod owned;
 mod caught;
 #[cfg(test)]
+mod clock_tests;
+#[cfg(test)]
 mod reports_tests;
 
 pub use self::core::{Core, Moment, Options, Release};

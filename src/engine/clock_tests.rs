@@ -1,0 +1,127 @@
+//! A clock that is set back while posts wait for a slot.
+
+use std::sync::Arc;
+
+use super::core::{Core, Moment, Options, Release};
+use super::handle::Input;
+use super::interface::{Call, NewTarget, Report, Submission};
+use crate::model::{
+    AccountId, BatchId, Content, ContentIx, Cursor, KeyId, Millis, Output, Platform, ProfileId,
+    RequestId, Timestamp, Verdict,
+};
+use crate::store::{Memory, Store};
+use crate::wire::Links;
+use crate::workflow;
+
+const NOON: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+const HOUR: Millis = Millis::from_secs(3_600);
+
+/// An engine with a single slot.
+fn open(store: &Memory, at: Timestamp) -> Core {
+    let epoch = store.begin_epoch().expect("memory");
+    let catalog = Arc::new(workflow::load(&Default::default()).expect("built in").catalog);
+    let options = Options {
+        sync_wait: Millis::from_secs(60),
+        max_lateness: Millis::from_secs(86_400),
+        claim_window: Millis::from_secs(60),
+        slots_max: 1,
+        platform_slots_max: 1,
+        links: Links { base: "http://h".to_owned() },
+    };
+    let moment = Moment { at, uptime: Millis(0), entropy: 3 };
+    Core::open(Arc::new(store.clone()), catalog, options, epoch, moment).expect("opens")
+}
+
+fn submission(account: u128, scheduled_at: Option<Timestamp>) -> Input {
+    let catalog = workflow::load(&Default::default()).expect("built in").catalog;
+    let submission = Submission {
+        request_id: RequestId::from_caller("r").expect("well formed"),
+        key: KeyId::from_raw(1),
+        test: false,
+        claim: None,
+        scheduled_at,
+        contents: vec![Content { text: "x".to_owned(), ..Content::default() }],
+        targets: vec![NewTarget {
+            account: AccountId::from_raw(account),
+            profile: ProfileId::from_raw(1),
+            platform: Platform::Sandbox,
+            definition: catalog.current("sandbox").expect("built in").digest,
+            content: ContentIx(0),
+            warnings: Vec::new(),
+        }],
+    };
+    Input::Submit(Box::new(submission), tokio::sync::oneshot::channel().0)
+}
+
+/// Runs a turn and gives the attempts that begin in it.
+fn turn(core: &mut Core, at: Timestamp, uptime: Millis, inputs: Vec<Input>) -> Vec<Call> {
+    let moment = Moment { at, uptime, entropy: 3 };
+    let releases = core.turn(moment, inputs).expect("memory");
+    let calls = releases.into_iter().filter_map(|release| match release {
+        Release::Call(call) => Some(call),
+        Release::Tell(tell) => {
+            tell();
+            None
+        }
+    });
+    calls.collect()
+}
+
+fn done(call: &Call) -> Input {
+    let Some(Cursor::Running(attempt)) = call.batch.target(call.ix).map(|it| it.cursor.clone())
+    else {
+        panic!("it runs")
+    };
+    let (batch, ix) = (call.batch.id, call.ix);
+    let report = Report { verdict: Verdict::Done(Output::default()), exchange: None };
+    Input::Reported { batch, ix, number: attempt.number, epoch: attempt.epoch, report }
+}
+
+fn batches(calls: &[Call]) -> Vec<BatchId> {
+    calls.iter().map(|call| call.batch.id).collect()
+}
+
+#[test]
+fn what_was_due_waits_for_its_time_again() {
+    let store = Memory::new();
+    let before = NOON.minus(Millis(1_000));
+    let mut core = open(&store, before);
+    let posts = vec![submission(1, Some(NOON)), submission(2, Some(NOON))];
+    assert!(turn(&mut core, before, Millis(0), posts).is_empty(), "it is not noon");
+    let first = turn(&mut core, NOON, Millis(1_000), vec![]);
+    assert_eq!(first.len(), 1, "one slot");
+    // The slot is free, but now it is eleven.
+    let eleven = NOON.minus(HOUR);
+    let early = turn(&mut core, eleven, Millis(1_010), vec![done(&first[0])]);
+    assert_eq!(batches(&early), [], "it would go out an hour early");
+    let almost = NOON.minus(Millis(1));
+    let early = turn(&mut core, almost, Millis(HOUR.0), vec![]);
+    assert_eq!(batches(&early), []);
+    assert_eq!(core.idle_for(almost), Some(Millis(1)), "its alarm is set");
+    let second = turn(&mut core, NOON, Millis(HOUR.0 + 1), vec![]);
+    assert_eq!(second.len(), 1, "its time has come");
+    assert_ne!(batches(&second), batches(&first));
+}
+
+#[test]
+fn a_start_after_it_lets_those_in_who_had_begun_to_wait() {
+    let store = Memory::new();
+    let mut core = open(&store, NOON);
+    let posts = vec![submission(1, None), submission(2, None)];
+    let first = turn(&mut core, NOON, Millis(0), posts);
+    assert_eq!(first.len(), 1, "one slot");
+    drop(core);
+    // The next life begins an hour earlier by the clock.
+    let eleven = NOON.minus(HOUR);
+    let mut core = open(&store, eleven);
+    let mut begun = turn(&mut core, eleven, Millis(0), vec![]);
+    while let Some(call) = begun.last().filter(|_| begun.len() < 2) {
+        let inputs = vec![done(call)];
+        let next = turn(&mut core, eleven, Millis(1), inputs);
+        assert!(!next.is_empty(), "a post that wants a slot is forgotten");
+        begun.extend(next);
+    }
+    let mut seen = batches(&begun);
+    seen.dedup();
+    assert_eq!(seen.len(), 2, "both go on, though they began to wait in an hour's time");
+}
