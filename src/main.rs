@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use fanfare::app;
 use fanfare::cli::Doors;
 
-/// Takes the place of the system's `malloc`, `calloc` and `free` by being linked; what it is told when
-/// it is built stands in `.cargo/config.toml`.
+/// Takes the place of the system's `malloc`, `calloc` and `free` by being linked; what it is told
+/// when it is built stands in `.cargo/config.toml`.
 #[cfg(not(target_env = "msvc"))]
 use tikv_jemalloc_sys as _;
 
