@@ -122,7 +122,7 @@ fn the_same_seed_gives_the_same_bytes_in_two_processes() {
 }
 
 /// Each flaw of the house with the checkers that may catch it; the first is the one meant for it.
-const FLAWS: [(Flaw, &[&str]); 19] = [
+const FLAWS: [(Flaw, &[&str]); 22] = [
     (Flaw::LiesAboutFlush, &["nothing_leaves_before_its_flush"]),
     (Flaw::ForgetsClaims, &["one_batch_per_key", "equal_keys_equal_bytes"]),
     (Flaw::ForgetsReplies, &["equal_keys_equal_bytes", "one_batch_per_key"]),
@@ -142,6 +142,9 @@ const FLAWS: [(Flaw, &[&str]); 19] = [
     (Flaw::FetchesAgain, &["one_fetch_a_batch"]),
     (Flaw::PrunesNeeded, &["media_is_kept_while_needed"]),
     (Flaw::KeepsMedia, &["what_is_over_is_forgotten"]),
+    (Flaw::ForgetsUses, &["media_is_kept_while_needed"]),
+    (Flaw::BacksUpNoMedia, &["backups_are_whole"]),
+    (Flaw::ForgetsTheLoss, &["no_duplicate_landing"]),
 ];
 
 #[test]

@@ -20,14 +20,14 @@ pub fn after_crash(world: &Arc<World>) -> Result<(), Finding> {
     for client in &world.clients {
         let client = client.try_lock().expect("its process is dead");
         for id in &client.batches {
-            if journal::load(&world.memory, *id)?.is_none() {
+            if journal::load(&world.memory(), *id)?.is_none() {
                 let what = format!("{id} was answered and is gone");
                 return Err(Finding::new("no_batch_is_lost", what));
             }
         }
     }
     let loaded = fanfare::workflow::load(&Default::default()).expect("the built-in texts hold");
-    journal::sound(&world.memory, &life::flawed(&loaded, world.flaw))
+    journal::sound(&world.memory(), &life::flawed(&loaded, world.flaw))
 }
 
 /// What must be true when nothing more happens.
@@ -39,7 +39,7 @@ pub fn at_rest(world: &Arc<World>) -> Result<(), Finding> {
         state.timeline.settle(now);
         state.pds.settle(now);
     }
-    let batches = journal::batches(&world.memory)?;
+    let batches = journal::batches(&world.memory())?;
     for target in batches.iter().flat_map(|batch| &batch.targets) {
         never_early(world, target)?;
     }
@@ -154,7 +154,7 @@ fn keys_are_batches(world: &Arc<World>, batches: usize) -> Result<(), Finding> {
 
 /// Every event reached every endpoint.
 fn everything_arrived(world: &Arc<World>) -> Result<(), Finding> {
-    let notices = journal::notices(&world.memory)?;
+    let notices = journal::notices(&world.memory())?;
     let state = world.state();
     for url in state.receivers.urls() {
         for notice in &notices {
@@ -171,28 +171,28 @@ fn everything_arrived(world: &Arc<World>) -> Result<(), Finding> {
 pub fn long_after(world: &Arc<World>, batches: usize) -> Result<(), Finding> {
     let (first, last) = (Key::Claim(Digest([0; 32])), Key::Claim(Digest([255; 32])));
     let rows = |first: &Key, last: &Key| {
-        let found = world.memory.scan(first, last, Order::Ascending, usize::MAX);
+        let found = world.memory().scan(first, last, Order::Ascending, usize::MAX);
         found.map_or(usize::MAX, |rows| rows.len())
     };
     let claims = rows(&first, &last);
     let old = world.state().wall().minus(Millis::from_secs(31 * 86_400));
-    let notices = journal::notices(&world.memory)?.iter().filter(|it| it.at < old).count();
+    let notices = journal::notices(&world.memory())?.iter().filter(|it| it.at < old).count();
     let (first, last) =
         (Key::Settled(Timestamp::from_millis(i64::MIN), BatchId::from_raw(0)), Key::LAST_SETTLED);
     let journals = rows(&first, &last);
-    let kept = files::kept(world).len();
+    let kept = files::kept(world).difference(&files::uploaded(world)).count();
     if claims + notices + journals + kept > 0 {
         let what = format!(
             "{claims} claims, {notices} events, {journals} journals and {kept} files are left"
         );
         return Err(Finding::new("what_is_over_is_forgotten", what));
     }
-    let left = journal::batches(&world.memory)?.len();
+    let left = journal::batches(&world.memory())?.len();
     if left != batches {
         let what = format!("{left} of {batches} batches are left");
         return Err(Finding::new("no_batch_is_lost", what));
     }
-    let report = verify(&world.memory);
+    let report = verify(&world.memory());
     let report = report.map_err(|problem| Finding::new("store_is_sound", problem.to_string()))?;
     match report.findings.first() {
         Some(it) => Err(Finding::new("store_is_sound", format!("{}: {}", it.key, it.problem))),

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use fanfare::admission::{Caller, Served, authenticate};
-use fanfare::model::{BatchId, Millis};
-use fanfare::store::load_batch;
+use fanfare::model::{Batch, BatchId, Millis};
+use fanfare::store::{Key, Memory, Store as _, load_batch};
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
@@ -16,9 +16,10 @@ use super::files::{attachments, keeper};
 use super::life::Rooms;
 use super::net::pause;
 use super::operator::request;
+use super::uploads::{self, Upload};
 use super::world::{QUIET_MS, State, World};
 use crate::dice::Dice;
-use crate::journal::Finding;
+use crate::journal::{self, Finding};
 
 /// A change that was asked for under a key.
 #[derive(Debug, Clone)]
@@ -42,6 +43,12 @@ pub struct Client {
     refused: bool,
     wish: Option<Wish>,
     wishes: u64,
+    /// What the post is to have and is still to be uploaded.
+    upload: Option<Upload>,
+    /// What was uploaded and, as far as it knows, is there.
+    uploaded: Vec<Upload>,
+    /// What it wants to be deleted.
+    unwanted: Option<Upload>,
     /// The batches it was told of.
     pub batches: Vec<BatchId>,
     /// Texts of requests that were refused: nothing of them may be live.
@@ -60,6 +67,9 @@ impl Client {
             refused: false,
             wish: None,
             wishes: 0,
+            upload: None,
+            uploaded: Vec::new(),
+            unwanted: None,
             batches: Vec::new(),
             unasked: Vec::new(),
         }
@@ -99,6 +109,22 @@ pub async fn run(world: Arc<World>, rooms: Arc<Rooms>, client: Arc<Mutex<Client>
 }
 
 impl Client {
+    /// All is lost but what a backup held. What was asked for and is not in it is given up: who
+    /// asked again would be asking for another post.
+    pub fn forget(&mut self, memory: &Memory) -> Result<(), Finding> {
+        let batches = journal::batches(memory)?;
+        self.batches.retain(|id| batches.iter().any(|batch| batch.id == *id));
+        let kept = |id| matches!(memory.get(&Key::Media(id)), Ok(Some(_)));
+        self.uploaded.retain(|upload| upload.id().is_some_and(kept));
+        (self.wish, self.upload, self.unwanted) = (None, None, None);
+        let mine = texts(self.body.as_deref().unwrap_or_default());
+        let texts = |batch: &Batch| batch.contents.values().any(|it| mine.contains(&it.text));
+        if self.reply.is_some() || !batches.iter().any(texts) {
+            self.body = None;
+        }
+        Ok(())
+    }
+
     async fn act(
         &mut self,
         world: &Arc<World>,
@@ -107,6 +133,12 @@ impl Client {
     ) -> Result<(), Finding> {
         if self.body.is_none() {
             self.begin(&mut world.state());
+        }
+        if self.upload.is_some() {
+            return self.keep(world, rooms, caller).await;
+        }
+        if self.unwanted.is_some() {
+            return self.delete(world, rooms, caller).await;
         }
         if let Some(wish) = self.wish.clone() {
             return self.insist(world, rooms, caller, wish).await;
@@ -119,6 +151,10 @@ impl Client {
             return Ok(());
         }
         self.wishes -= 1;
+        if !self.uploaded.is_empty() && world.state().dice.chance(20) {
+            self.unwanted = self.uploaded.pop();
+            return Ok(());
+        }
         let choice = world.state().dice.range(0, 9);
         match choice {
             0..3 => self.publish(world, rooms, caller).await,
@@ -148,10 +184,78 @@ impl Client {
         if state.dice.chance(30) {
             body["media"] = json!(attachments(state));
         }
+        if state.plan.uploads && state.dice.chance(40) {
+            self.choose_upload(state, &mut body);
+        }
         if state.dice.chance(30) {
             body["firstComment"] = json!({ "text": state.text("comment") });
         }
         self.body = Some(body.to_string());
+    }
+
+    /// Names something that was uploaded, or is to be.
+    fn choose_upload(&mut self, state: &mut State, body: &mut Value) {
+        let known = self.uploaded.last().filter(|_| state.dice.chance(30));
+        match known.and_then(Upload::attachment) {
+            Some(attachment) => body["media"] = json!([attachment]),
+            None => self.upload = Some(Upload::new(state)),
+        }
+    }
+
+    /// Uploads what the post is to have, until it is answered, and once more now and then.
+    async fn keep(
+        &mut self,
+        world: &Arc<World>,
+        rooms: &Arc<Rooms>,
+        caller: &Caller,
+    ) -> Result<(), Finding> {
+        let Some(mut upload) = self.upload.clone() else { return Ok(()) };
+        let Some(served) = patiently(world, upload.send(world, rooms, caller)).await else {
+            return Ok(());
+        };
+        if later(&served)? {
+            return Ok(());
+        }
+        upload.learn(world, &served)?;
+        world.state().note(&format!("{:?} is kept", upload.id()));
+        if world.state().dice.chance(30) {
+            self.upload = Some(upload);
+            return Ok(());
+        }
+        let mut body: Value =
+            serde_json::from_str(&self.body.clone().unwrap_or_default()).expect("it is our own");
+        body["media"] = json!([upload.attachment()]);
+        self.body = Some(body.to_string());
+        self.upload = None;
+        self.uploaded.push(upload);
+        Ok(())
+    }
+
+    /// Asks for an upload to be deleted until it is answered.
+    async fn delete(
+        &mut self,
+        world: &Arc<World>,
+        rooms: &Arc<Rooms>,
+        caller: &Caller,
+    ) -> Result<(), Finding> {
+        let Some(id) = self.unwanted.as_ref().and_then(Upload::id) else { return Ok(()) };
+        let asked = uploads::delete(world, rooms, caller, id);
+        let Some(served) = patiently(world, asked).await else { return Ok(()) };
+        let served = served?;
+        world.state().note(&format!("{id} is deleted: {}", served.reply.status));
+        if later(&served)? {
+            return Ok(());
+        }
+        let unwanted = self.unwanted.take();
+        if served.reply.status == 200 {
+            return Ok(());
+        }
+        self.uploaded.extend(unwanted);
+        let fault = explained(&served)?;
+        match fault["rule"].as_str() {
+            Some("media.in_use") => Ok(()),
+            _ => Err(Finding::new("clients_are_served", fault.to_string())),
+        }
     }
 
     async fn publish(
@@ -197,7 +301,7 @@ impl Client {
         let value: Value = serde_json::from_slice(&served.reply.body).unwrap_or_default();
         let id = value["id"].as_str().and_then(|id| id.parse::<BatchId>().ok());
         let id = id.ok_or_else(|| Finding::new("clients_are_served", value.to_string()))?;
-        if !matches!(load_batch(&world.memory.durable(), id), Ok(Some(_))) {
+        if !matches!(load_batch(&world.memory().durable(), id), Ok(Some(_))) {
             let what = format!("{id} was answered and is not on disk");
             return Err(Finding::new("nothing_leaves_before_its_flush", what));
         }
@@ -243,6 +347,9 @@ impl Client {
     }
 
     fn next_wish(&self, state: &mut State) -> Option<Wish> {
+        if !state.plan.losses.is_empty() {
+            return None;
+        }
         let (_, reply) = self.reply.as_ref()?;
         let value: Value = serde_json::from_slice(reply).ok()?;
         let results = value["results"].as_array()?;

@@ -52,6 +52,12 @@ pub enum Flaw {
     PrunesNeeded,
     /// Never removes a file.
     KeepsMedia,
+    /// Does not store which uploads a batch needs.
+    ForgetsUses,
+    /// Leaves the media out of backups.
+    BacksUpNoMedia,
+    /// Restores as if nothing had been sent since the backup.
+    ForgetsTheLoss,
 }
 
 /// A store with a will of its own.
@@ -82,6 +88,7 @@ impl Disk {
         match (flaw, write) {
             (Flaw::ForgetsClaims, Write::Put(Key::Claim(_), _))
             | (Flaw::ForgetsFetched, Write::Put(Key::Fetched(..), _))
+            | (Flaw::ForgetsUses, Write::Put(Key::MediaUse(..), _))
             | (Flaw::KeepsClaims, Write::Delete(Key::Claim(_))) => false,
             (Flaw::ForgetsReplies, Write::Put(Key::Claim(_), Record::Claim(record))) => {
                 matches!(record.state, ClaimState::Running)
@@ -104,7 +111,7 @@ impl Store for Disk {
         if self.world.flaw == Some(Flaw::FetchesAgain) && matches!(key, Key::Fetched(..)) {
             return Ok(None);
         }
-        let found = self.world.memory.get(key)?;
+        let found = self.world.memory().get(key)?;
         Ok(match found {
             Some(Record::Notice(notice)) if self.world.flaw == Some(Flaw::TurnsWords) => {
                 let n = self.count.fetch_add(1, Ordering::Relaxed);
@@ -125,18 +132,18 @@ impl Store for Disk {
         if prunes && to == Key::LAST_TIMER.encode() {
             return Ok(Vec::new());
         }
-        self.world.memory.scan_checked(from, to, order, limit)
+        self.world.memory().scan_checked(from, to, order, limit)
     }
 
     fn commit(&self, epoch: u64, writes: &[Write]) -> Result<(), StoreError> {
         self.perhaps("before a commit");
         match self.world.flaw {
-            None => self.world.memory.commit(epoch, writes)?,
+            None => self.world.memory().commit(epoch, writes)?,
             // With what a flaw keeps back, no caller knows any more which keys are new.
             Some(_) => {
                 let writes = writes.iter().cloned().map(Write::unsure);
                 let kept: Vec<Write> = writes.filter(|write| self.keeps(write)).collect();
-                self.world.memory.commit(epoch, &kept)?;
+                self.world.memory().commit(epoch, &kept)?;
             }
         }
         self.perhaps("after a commit");
@@ -146,25 +153,26 @@ impl Store for Disk {
     fn flush(&self) -> Result<(), StoreError> {
         self.perhaps("before a flush");
         if self.world.flaw != Some(Flaw::LiesAboutFlush) {
-            self.world.memory.flush()?;
+            self.world.memory().flush()?;
         }
         self.perhaps("between flush and release");
         Ok(())
     }
 
     fn begin_epoch(&self) -> Result<u64, StoreError> {
-        self.world.memory.begin_epoch()
+        self.world.memory().begin_epoch()
     }
 
     fn begin_still(&self) -> Result<(), StoreError> {
-        self.world.memory.begin_still()
+        self.world.memory().begin_still()
     }
 
     fn still_page(&self, rows: usize) -> Result<Vec<RawFrame>, StoreError> {
-        self.world.memory.still_page(rows)
+        self.perhaps("in the middle of a backup");
+        self.world.memory().still_page(rows)
     }
 
     fn end_still(&self) {
-        self.world.memory.end_still();
+        self.world.memory().end_still();
     }
 }

@@ -18,7 +18,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use fanfare::media::Media;
 use fanfare::model::{
-    Batch, Cursor, Digest, Fault, MediaSource, Millis, Outcome, Target, Timestamp,
+    Batch, Cursor, Digest, Fault, MediaId, MediaSource, Millis, Outcome, Target, Timestamp,
 };
 use fanfare::store::{Key, Order, Record, Store as _};
 use fanfare::upkeep::prune_media;
@@ -41,7 +41,7 @@ const KEEP: Millis = Millis::from_secs(10);
 const PAGE: usize = 7;
 
 /// A picture that is told from all others.
-fn picture(n: u64) -> Vec<u8> {
+pub fn picture(n: u64) -> Vec<u8> {
     let mut png = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x03\0\0\0\x02\x08\x02\0\0\0".to_vec();
     png.extend_from_slice(&n.to_be_bytes());
     png
@@ -54,7 +54,8 @@ pub fn hash(bytes: &[u8]) -> Digest {
     Digest(out)
 }
 
-fn modified(at: Timestamp) -> Duration {
+/// An instant as the disk has it.
+pub fn modified(at: Timestamp) -> Duration {
     Duration::from_millis(u64::try_from(at.as_millis()).expect("after 1970"))
 }
 
@@ -135,8 +136,8 @@ pub async fn fetch(
 /// What a batch has fetched it never fetches again.
 fn fetched_before(world: &Arc<World>, url: &str) {
     let address = hash(url.as_bytes());
-    let known = |id| matches!(world.memory.get(&Key::Fetched(id, address)), Ok(Some(_)));
-    let mut batches = journal::batches(&world.memory).unwrap_or_default();
+    let known = |id| matches!(world.memory().get(&Key::Fetched(id, address)), Ok(Some(_)));
+    let mut batches = journal::batches(&world.memory()).unwrap_or_default();
     batches.retain(|batch| {
         let mut items = batch.targets.iter().flat_map(|target| &batch.content_of(target).media);
         items.any(|item| matches!(&item.source, MediaSource::Url(own) if **own == *url))
@@ -147,25 +148,38 @@ fn fetched_before(world: &Arc<World>, url: &str) {
     }
 }
 
-/// What unsettled batches need and have.
+/// The files of uploads that are there.
+pub fn uploaded(world: &Arc<World>) -> BTreeSet<Digest> {
+    let (first, last) = (Key::Media(MediaId::LOWEST), Key::Media(MediaId::HIGHEST));
+    let found = world.memory().scan(&first, &last, Order::Ascending, usize::MAX);
+    let uploads = found.unwrap_or_default().into_iter().filter_map(|(_, record)| match record {
+        Record::Media(object) => Some(object.digest),
+        _ => None,
+    });
+    uploads.collect()
+}
+
+/// What uploads and unsettled batches need and have.
 fn needed(world: &Arc<World>, media: &Media) -> BTreeSet<Digest> {
-    let mut needed = BTreeSet::new();
-    for batch in journal::batches(&world.memory).unwrap_or_default() {
+    let uploads = world.state().uploads.clone();
+    let mut needed = uploaded(world);
+    for batch in journal::batches(&world.memory()).unwrap_or_default() {
         if batch.is_settled() {
             continue;
         }
         let (first, last) =
             (Key::Fetched(batch.id, Digest([0; 32])), Key::Fetched(batch.id, Digest([255; 32])));
-        let fetched = world.memory.scan(&first, &last, Order::Ascending, usize::MAX);
+        let fetched = world.memory().scan(&first, &last, Order::Ascending, usize::MAX);
         for (_, record) in fetched.unwrap_or_default() {
             if let Record::Fetched(fetched) = record {
                 needed.insert(fetched.digest);
             }
         }
         let items = batch.targets.iter().flat_map(|target| &batch.content_of(target).media);
-        needed.extend(items.filter_map(|item| match item.source {
-            MediaSource::Inline(digest) => Some(digest),
-            MediaSource::Url(_) | MediaSource::Upload(_) => None,
+        needed.extend(items.filter_map(|item| match &item.source {
+            MediaSource::Inline(digest) => Some(*digest),
+            MediaSource::Upload(id) => uploads.get(id).copied(),
+            MediaSource::Url(_) => None,
         }));
     }
     needed.retain(|digest| media.path(digest).exists());
@@ -191,7 +205,8 @@ pub fn prune(world: &Arc<World>, rooms: &Arc<Rooms>) {
     }
 }
 
-/// What landed is what was given, and what was fetched is the same for all targets.
+/// What landed is what was given, and what was fetched is the same for all targets, unless what
+/// was fetched first was lost.
 pub fn as_given(world: &Arc<World>) -> Result<(), Finding> {
     let mut fetched: BTreeMap<String, String> = BTreeMap::new();
     let state = world.state();
@@ -203,6 +218,7 @@ pub fn as_given(world: &Arc<World>) -> Result<(), Finding> {
             }
         } else if let Some(other) = fetched.insert(said.clone(), landed.clone())
             && other != landed
+            && state.folders == 1
         {
             let what = format!("{said} landed as {other} and as {landed}");
             return Err(Finding::new("one_fetch_a_batch", what));
@@ -221,7 +237,7 @@ pub fn not_for_want_of_media(
     let Cursor::Ended(Outcome::Failed(fault) | Outcome::Rejected(fault)) = &target.cursor else {
         return Ok(());
     };
-    if fault.rule.as_deref() != Some("media.gone") {
+    if !matches!(fault.rule.as_deref(), Some("media.gone" | "media.unknown")) {
         return Ok(());
     }
     let pruned = world.state().pruned.clone();
@@ -229,12 +245,15 @@ pub fn not_for_want_of_media(
         let digest = match &item.source {
             MediaSource::Inline(digest) => Some(*digest),
             MediaSource::Url(url) => {
-                match world.memory.get(&Key::Fetched(batch.id, hash(url.as_bytes()))) {
+                match world.memory().get(&Key::Fetched(batch.id, hash(url.as_bytes()))) {
                     Ok(Some(Record::Fetched(fetched))) => Some(fetched.digest),
                     _ => None,
                 }
             }
-            MediaSource::Upload(_) => None,
+            // The file of one that is there is never removed.
+            MediaSource::Upload(id) => {
+                return matches!(world.memory().get(&Key::Media(*id)), Ok(None));
+            }
         };
         digest.is_some_and(|digest| pruned.contains(&digest))
     });
@@ -251,7 +270,7 @@ pub fn kept(world: &Arc<World>) -> BTreeSet<Digest> {
         let entries = std::fs::read_dir(path).expect("it can be listed");
         entries.map(|entry| entry.expect("an entry").path()).collect::<Vec<_>>()
     };
-    let folders = listed(world.folder().join("media")).into_iter().filter(|path| path.is_dir());
+    let folders = listed(world.data().join("media")).into_iter().filter(|path| path.is_dir());
     let files = folders.flat_map(listed);
     files.filter_map(|path| path.file_name()?.to_str()?.parse().ok()).collect()
 }

@@ -45,6 +45,7 @@ pub struct Rooms {
     pub accounts: Arc<Accounts>,
     pub webhooks: Webhooks,
     pub media: Arc<Media>,
+    pub backups: Arc<Backups>,
     pub store: Arc<dyn Store>,
 }
 
@@ -67,7 +68,7 @@ pub fn live(world: &Arc<World>) -> End {
 
 async fn run(world: &Arc<World>) -> End {
     world.state().begin(Instant::now());
-    let built = match build(world, world.folder()) {
+    let built = match build(world, &world.data()) {
         Ok(built) => built,
         Err(problem) => {
             world.find(Finding::new("boots", problem.to_string()));
@@ -99,12 +100,18 @@ async fn crash(world: &Arc<World>) {
         let due = {
             let mut state = world.state();
             let open = state.open_for();
-            let next = state.plan.crashes.first().copied();
-            let due = open.zip(next).is_some_and(|(open, next)| open >= next);
-            if due {
+            let is_due = |list: &[u64]| open.zip(list.first()).is_some_and(|(now, at)| now >= *at);
+            if is_due(&state.plan.losses) && state.newest_backup.is_some() {
+                state.plan.losses.remove(0);
+                let now = state.wall();
+                state.lost_at = Some(now);
+                true
+            } else if is_due(&state.plan.crashes) {
                 state.plan.crashes.remove(0);
+                true
+            } else {
+                false
             }
-            due
         };
         match due {
             true => return,
@@ -141,7 +148,7 @@ fn build(world: &Arc<World>, folder: &Path) -> Result<Built, StoreError> {
     let loaded = workflow::load(&Default::default()).expect("the built-in texts hold");
     keep_definitions(store.as_ref(), epoch, &loaded.texts)?;
     let catalog = Arc::new(flawed(&loaded, world.flaw));
-    let links = Links { base: "http://h".to_owned() };
+    let links = links();
     let clocks = clocks(world, &now, &dice);
     let core = Core::open(
         Arc::clone(&store),
@@ -162,29 +169,41 @@ fn build(world: &Arc<World>, folder: &Path) -> Result<Built, StoreError> {
     let webhooks = common.webhooks(loaded.deliver);
     let carry = common.courier(&accounts, &media, &catalog).into_carry();
     let admission = common.admission(catalog);
+    let backups = Arc::new(Backups {
+        store: Arc::clone(&common.store),
+        media: backed_up(world, &media, &common.dice),
+        data: folder.to_owned(),
+        folder: world.backups(),
+        instance: "sim".to_owned(),
+        has_secret_key: false,
+        free_bytes_min: 0,
+    });
     let upkeep = Upkeep {
         store: Arc::clone(&common.store),
         engine: common.engine.clone(),
         accounts: Arc::clone(&accounts),
-        backups: Arc::new(Backups {
-            store: Arc::clone(&common.store),
-            media: Arc::clone(&media),
-            data: folder.to_owned(),
-            folder: folder.join("backups"),
-            instance: "sim".to_owned(),
-            has_secret_key: false,
-            free_bytes_min: 0,
-        }),
+        backups: Arc::clone(&backups),
         media: Arc::clone(&media),
         now: Arc::clone(&common.now),
         tasks: loaded.upkeep.into_iter().filter(|it| runs(it, world.flaw)).collect(),
     };
     let Common { store, engine, .. } = common;
-    let rooms = Rooms { engine, admission, accounts, webhooks, media, store };
+    let rooms = Rooms { engine, admission, accounts, webhooks, media, backups, store };
     Ok(Built { rooms, core, mailbox, carry, clocks, upkeep })
 }
 
-/// Whether a task of upkeep runs in this world. It has no place for a backup.
+/// The media that backups hold.
+fn backed_up(world: &World, media: &Arc<Media>, dice: &Dice) -> Arc<Media> {
+    match world.flaw {
+        Some(Flaw::BacksUpNoMedia) => {
+            let none = Media::open(world.data().join("none"), Arc::clone(dice));
+            Arc::new(none.expect("a folder"))
+        }
+        _ => Arc::clone(media),
+    }
+}
+
+/// Whether a task of upkeep runs in this world. Backups are made when the plan has them.
 fn runs(task: &UpkeepDefinition, flaw: Option<Flaw>) -> bool {
     match flaw {
         Some(Flaw::KeepsMedia) if matches!(task.task, UpkeepTask::PruneMedia { .. }) => false,
@@ -192,7 +211,13 @@ fn runs(task: &UpkeepDefinition, flaw: Option<Flaw>) -> bool {
     }
 }
 
-fn options(links: Links) -> Options {
+/// Where error pages are.
+pub fn links() -> Links {
+    Links { base: "http://h".to_owned() }
+}
+
+/// How the engine is set.
+pub fn options(links: Links) -> Options {
     Options {
         sync_wait: Millis::from_secs(20),
         max_lateness: Millis::from_secs(86_400),

@@ -9,19 +9,23 @@
 //! Posts have attachments, of which the files lie in a real folder; they are removed as soon as
 //! nobody needs them.
 //!
-//! Deliberately absent: sockets, HTTP framing and the disk; other tests have the real ones. Uploads
-//! of their own and backups are absent as well.
+//! Backups are made as it goes on, by the server's own code, into a real folder. Where the plan has
+//! it, everything else is lost, and the newest backup is restored as an operator would.
+//!
+//! Deliberately absent: sockets, HTTP framing and the disk; other tests have the real ones.
 
 mod client;
 mod checks;
 mod disk;
 mod files;
 mod life;
+mod losses;
 mod net;
 mod operator;
 mod pds;
 mod receivers;
 mod timeline;
+mod uploads;
 mod world;
 
 use std::sync::Arc;
@@ -44,6 +48,7 @@ pub fn run(seed: u64, flaw: Option<Flaw>) -> Result<String, Finding> {
             life::End::Rested => return Ok(world.story()),
             life::End::Died(why) => world.bury(&why),
         }
+        losses::make_good(&world).map_err(|finding| finding.told(&world.story()))?;
         checks::after_crash(&world).map_err(|finding| finding.told(&world.story()))?;
     }
     Err(Finding::new("every_batch_settles", format!("not at rest after {LIVES_MAX} lives")))

@@ -277,7 +277,7 @@ impl Net {
 
     /// Nothing may leave before the flush that recorded why.
     fn must_be_on_disk(&self, post: &str) {
-        let durable = self.world.memory.durable();
+        let durable = self.world.memory().durable();
         let place = post.parse::<PostId>().ok().and_then(|id| durable.get(&Key::Post(id)).ok()?);
         let running = match place {
             Some(Record::Post(place)) => {
@@ -296,7 +296,7 @@ impl Net {
     async fn hook(&self, hook: &Hook) -> Result<HookAnswer, HookFault> {
         let id = hook.headers.iter().find(|(name, _)| *name == "webhook-id");
         let id = id.and_then(|(_, id)| id.parse::<NoticeId>().ok());
-        let known = id.and_then(|id| self.world.memory.durable().get(&Key::Notice(id)).ok()?);
+        let known = id.and_then(|id| self.world.memory().durable().get(&Key::Notice(id)).ok()?);
         if known.is_none() {
             let what = format!("an event was delivered that the disk does not know: {id:?}");
             self.world.find(Finding::new("nothing_leaves_before_its_flush", what));

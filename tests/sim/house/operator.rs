@@ -13,7 +13,7 @@ use fanfare::wire::{EndpointRequest, KeyRequest};
 use super::life::Rooms;
 use super::net::{PDS, pause};
 use super::world::{FAULTS_MS, World};
-use super::{checks, client, files};
+use super::{checks, client, files, losses};
 use crate::journal::{self, Finding};
 
 /// Virtual milliseconds after the faults within which everything settles: the longest is a webhook
@@ -35,7 +35,7 @@ pub async fn run(world: &Arc<World>, rooms: &Arc<Rooms>) -> Result<(), Finding> 
     }
     loop {
         pause(if world.is_calm() { 20_000 } else { 250 }).await;
-        disturb(world, rooms);
+        disturb(world, rooms)?;
         if world.state().dice.chance(PRUNES) {
             files::prune(world, rooms);
         }
@@ -57,7 +57,7 @@ pub async fn run(world: &Arc<World>, rooms: &Arc<Rooms>) -> Result<(), Finding> 
 
 /// A hundred days pass, as far as upkeep can tell.
 async fn grow_old(world: &Arc<World>) -> Result<(), Finding> {
-    let batches = journal::batches(&world.memory)?.len();
+    let batches = journal::batches(&world.memory())?.len();
     world.state().step(100 * 86_400_000);
     pause(120_000).await;
     checks::long_after(world, batches)
@@ -78,6 +78,7 @@ async fn set_up(world: &Arc<World>, rooms: &Arc<Rooms>) -> Result<(), Finding> {
         let made = rooms.accounts.connect_bluesky(asked).await;
         let bluesky = made.map_err(|fault| broken(&fault))?;
         let mut state = world.state();
+        state.profile = Some(sandbox.account.profile);
         state.accounts[0].push(sandbox.account.id.to_string());
         state.accounts[1].push(bluesky.account.id.to_string());
     }
@@ -106,9 +107,9 @@ async fn set_up(world: &Arc<World>, rooms: &Arc<Rooms>) -> Result<(), Finding> {
 }
 
 /// What the plan has for this moment.
-fn disturb(world: &Arc<World>, rooms: &Arc<Rooms>) {
+fn disturb(world: &Arc<World>, rooms: &Arc<Rooms>) -> Result<(), Finding> {
     let mut state = world.state();
-    let Some(open) = state.open_for() else { return };
+    let Some(open) = state.open_for() else { return Ok(()) };
     while state.plan.steps.first().is_some_and(|(at, _)| *at <= open) {
         let (_, by) = state.plan.steps.remove(0);
         state.step(by);
@@ -121,6 +122,12 @@ fn disturb(world: &Arc<World>, rooms: &Arc<Rooms>) {
             tokio::spawn(async move { engine.health().await.is_ok() });
         }
     }
+    if state.plan.backups.first().is_some_and(|at| *at <= open) {
+        state.plan.backups.remove(0);
+        drop(state);
+        losses::back_up(world, rooms)?;
+    }
+    Ok(())
 }
 
 /// Held posts are looked at now and then, and ruled on as the platform shows.
@@ -129,7 +136,7 @@ async fn rule(world: &Arc<World>, rooms: &Arc<Rooms>) {
     if !world.state().dice.chance(looks) {
         return;
     }
-    let Ok(batches) = journal::batches(&world.memory) else { return };
+    let Ok(batches) = journal::batches(&world.memory()) else { return };
     let mut all = batches.iter().flat_map(|batch| batch.targets.iter().map(move |it| (batch, it)));
     let held = all.find(|(_, target)| matches!(target.cursor, Cursor::Held { .. }));
     let Some((batch, target)) = held else { return };
@@ -149,13 +156,13 @@ async fn rule(world: &Arc<World>, rooms: &Arc<Rooms>) {
 
 /// Whether nothing waits any more.
 fn is_quiet(world: &Arc<World>) -> bool {
-    journal::timers(&world.memory).is_empty() && deliveries(world) == 0 && is_fanned_out(world)
+    journal::timers(&world.memory()).is_empty() && deliveries(world) == 0 && is_fanned_out(world)
 }
 
 /// Whether a delivery has been made of every event.
 fn is_fanned_out(world: &Arc<World>) -> bool {
-    let newest = journal::notices(&world.memory).ok().and_then(|all| all.last().map(|it| it.id));
-    match world.memory.get(&Key::NoticeCursor) {
+    let newest = journal::notices(&world.memory()).ok().and_then(|all| all.last().map(|it| it.id));
+    match world.memory().get(&Key::NoticeCursor) {
         Ok(Some(Record::NoticeCursor(cursor))) => Some(cursor) == newest,
         _ => newest.is_none(),
     }
@@ -168,12 +175,12 @@ fn deliveries(world: &Arc<World>) -> usize {
         Key::DeliveryDue(endpoint, Timestamp::from_millis(at), notice)
     };
     let (first, last) = (turn(0, i64::MIN, 0), turn(u128::MAX, i64::MAX, u128::MAX));
-    let found = world.memory.scan(&first, &last, Order::Ascending, usize::MAX);
+    let found = world.memory().scan(&first, &last, Order::Ascending, usize::MAX);
     found.map_or(0, |rows| rows.len())
 }
 
 fn unrest(world: &Arc<World>, clients: usize) -> String {
-    let timers = journal::timers(&world.memory);
+    let timers = journal::timers(&world.memory());
     format!(
         "{clients} clients, {} deliveries and {} timers wait, {:?} first, {} after the faults",
         deliveries(world),

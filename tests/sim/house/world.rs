@@ -1,13 +1,13 @@
 //! What outlives a process: time, chance, the disk, the platforms, the clients.
 
 use std::cell::Cell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use fanfare::model::{Dice as DiceFn, Digest, Now, Timestamp};
+use fanfare::model::{Dice as DiceFn, Digest, MediaId, Now, ProfileId, Timestamp};
 use fanfare::store::{Memory, Store};
 use tokio::time::Instant;
 
@@ -71,6 +71,12 @@ pub struct Plan {
     pub session_ms: u64,
     /// Whether clients lose patience and hang up.
     pub hang_ups: bool,
+    /// Whether clients upload files of their own and name them.
+    pub uploads: bool,
+    /// When a backup is made.
+    pub backups: Vec<u64>,
+    /// When the data folder is lost, and the newest backup takes its place.
+    pub losses: Vec<u64>,
     fates: Vec<(u64, Fate)>,
 }
 
@@ -79,13 +85,7 @@ impl Plan {
     fn new(dice: &mut Dice) -> Self {
         let fates = FATES.iter().filter(|(_, fate)| *fate == Fate::Fine || dice.chance(60));
         let fates = fates.copied().collect();
-        let times = |dice: &mut Dice, max: u64| -> Vec<u64> {
-            let mut times: Vec<u64> =
-                (0..dice.range(0, max)).map(|_| dice.range(0, FAULTS_MS)).collect();
-            times.sort_unstable();
-            times
-        };
-        let steps = if dice.chance(20) { times(dice, 2) } else { Vec::new() };
+        let steps = if dice.chance(20) { times(dice, (0, 2)) } else { Vec::new() };
         let steps = steps.into_iter().map(|at| {
             let size = if dice.chance(50) { 3_600_000 } else { 30_000 };
             (at, if dice.chance(50) { size } else { -size })
@@ -93,17 +93,41 @@ impl Plan {
         Self {
             steps: steps.collect(),
             dies_in: if dice.chance(50) { dice.range(5, 100) } else { 0 },
-            crashes: if dice.chance(60) { times(dice, 5) } else { Vec::new() },
-            floods: if dice.chance(15) { times(dice, 4) } else { Vec::new() },
+            crashes: if dice.chance(60) { times(dice, (0, 5)) } else { Vec::new() },
+            floods: if dice.chance(15) { times(dice, (0, 4)) } else { Vec::new() },
             deaf: dice.chance(50).then(|| {
                 let from = dice.range(0, FAULTS_MS / 2);
                 (from, from + dice.range(1_000, 600_000))
             }),
             session_ms: dice.range(10_000, 200_000),
             hang_ups: dice.chance(50),
+            uploads: false,
+            backups: Vec::new(),
+            losses: Vec::new(),
             fates,
         }
     }
+
+    /// What came to the plan later, with dice of its own: the seeds that were kept go on as before
+    /// where they have none of it.
+    fn more(&mut self, dice: &mut Dice) {
+        self.uploads = dice.chance(50);
+        if !dice.chance(25) {
+            return;
+        }
+        // By a clock that stepped nobody can tell what was due before the loss.
+        self.steps.clear();
+        self.losses = times(dice, (1, 2));
+        self.backups = times(dice, (2, 8));
+    }
+}
+
+/// From the least to the most so many moments before the faults end, in their order.
+fn times(dice: &mut Dice, (least, most): (u64, u64)) -> Vec<u64> {
+    let mut times: Vec<u64> =
+        (0..dice.range(least, most)).map(|_| dice.range(0, FAULTS_MS)).collect();
+    times.sort_unstable();
+    times
 }
 
 /// What changes as the world goes on.
@@ -125,6 +149,16 @@ pub struct State {
     pub pictures: u64,
     /// Files that were removed because nobody needed them.
     pub pruned: BTreeSet<Digest>,
+    /// The profile of the accounts.
+    pub profile: Option<ProfileId>,
+    /// What clients uploaded, whether it is still there or not.
+    pub uploads: BTreeMap<MediaId, Digest>,
+    /// What the clock of the house said when its data folder was lost, until that is made good.
+    pub lost_at: Option<Timestamp>,
+    /// The newest backup, and its instant by the clock of the house.
+    pub newest_backup: Option<(PathBuf, Timestamp)>,
+    /// Data folders so far.
+    pub folders: u64,
     trace: String,
     found: Option<Finding>,
     base_ms: u64,
@@ -138,9 +172,9 @@ pub struct State {
 
 /// The world of one seed.
 pub struct World {
-    pub memory: Memory,
     pub clients: Vec<Arc<tokio::sync::Mutex<Client>>>,
     pub flaw: Option<Flaw>,
+    memory: Mutex<Memory>,
     state: Mutex<State>,
     count: Arc<AtomicU64>,
     pruning: AtomicBool,
@@ -151,7 +185,8 @@ impl World {
     pub fn new(seed: u64, flaw: Option<Flaw>) -> Self {
         // Another world than the core's of the same seed.
         let mut dice = Dice::new(seed ^ 0x00f0_0d00);
-        let plan = Plan::new(&mut dice);
+        let mut plan = Plan::new(&mut dice);
+        plan.more(&mut Dice::new(seed ^ 0x0b0a_c0b5));
         let clients = (0..dice.range(1, 5))
             .map(|n| Arc::new(tokio::sync::Mutex::new(Client::new(n, &mut dice))))
             .collect();
@@ -167,6 +202,11 @@ impl World {
             lives: 0,
             pictures: 0,
             pruned: BTreeSet::new(),
+            profile: None,
+            uploads: BTreeMap::new(),
+            lost_at: None,
+            newest_backup: None,
+            folders: 1,
             trace: String::new(),
             found: None,
             base_ms: 0,
@@ -177,9 +217,9 @@ impl World {
             texts: 0,
         };
         Self {
-            memory: Memory::new(),
             clients,
             flaw,
+            memory: Mutex::default(),
             state: Mutex::new(state),
             count: Arc::default(),
             pruning: AtomicBool::new(false),
@@ -187,9 +227,24 @@ impl World {
         }
     }
 
-    /// Where the files are.
-    pub fn folder(&self) -> &Path {
-        self.folder.path()
+    /// The store.
+    pub fn memory(&self) -> Memory {
+        self.memory.lock().expect("nobody panics while holding it").clone()
+    }
+
+    /// Another store takes the place of the one that was lost.
+    pub fn set_memory(&self, memory: Memory) {
+        *self.memory.lock().expect("nobody panics while holding it") = memory;
+    }
+
+    /// The data folder: another one after each loss.
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().join(format!("data-{}", self.state().folders))
+    }
+
+    /// Where backups are.
+    pub fn backups(&self) -> PathBuf {
+        self.folder.path().join("backups")
     }
 
     /// Whether files that nobody needs are looked for right now.
@@ -252,7 +307,7 @@ impl World {
         state.base_ms = state.now_ms() + state.dice.range(1, pause);
         state.seen_ms.set(state.base_ms);
         drop(state);
-        let _ = self.memory.crash(keep);
+        let _ = self.memory().crash(keep);
     }
 
     /// The clock that the house goes by.
