@@ -23,8 +23,9 @@ use crate::journal::Finding;
 const EPOCH_MS: i64 = 1_800_000_000_000 + 37 * 60_000;
 /// Virtual milliseconds during which the world misbehaves, from when the house is set up.
 pub const FAULTS_MS: u64 = 90_000;
-/// By then also what waits for a silent platform has given it up.
-pub const QUIET_MS: u64 = FAULTS_MS + 70_000;
+/// By then also what waits for a silent platform has given it up: an upload to Bluesky has 120 s,
+/// and the other posts of its account wait for it.
+pub const QUIET_MS: u64 = FAULTS_MS + 130_000;
 
 /// How the world treats a request. Each can be switched off by the seed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
