@@ -18,6 +18,8 @@ mod hold;
 mod hooks;
 mod layers;
 mod merge;
+#[cfg(test)]
+mod merge_tests;
 mod page;
 mod seal;
 mod spill;
@@ -34,6 +36,7 @@ use file::DataFile;
 use guard::guarded;
 use hold::Hold;
 use layers::{Layers, View};
+use merge::Put;
 use seal::{Reached, Seal};
 use spill::SpillFolder;
 use tree::Tree;
@@ -178,7 +181,7 @@ impl Sled {
         self.epoch.store(meta.epoch, Ordering::SeqCst);
         if meta.format < PAGED_FORMAT {
             let mut writer = self.writer();
-            merge::lay_out(&self.tree, |batch| self.give(&mut writer, batch))?;
+            merge::lay_out(&self.tree, |puts| self.give(&mut writer, puts))?;
             drop(writer);
             self.write_meta(|epoch| epoch)?;
         }
@@ -208,19 +211,16 @@ impl Sled {
         writer.check("begin epoch")?;
         let epoch = next(self.epoch.load(Ordering::SeqCst));
         let meta = Record::Meta(MetaRecord { format: FORMAT, epoch });
-        let put = Write::Put(Key::Meta, meta);
-        self.apply(&mut writer, std::slice::from_ref(&put))?;
+        let value = Some(record::encode(&Key::Meta, &meta));
+        self.apply(&mut writer, &[Write::Put(Key::Meta, meta)])?;
         self.epoch.store(epoch, Ordering::SeqCst);
         drop(writer);
         self.flush()?;
         // In the tree as well, where programs of other formats look.
-        let mut batch = sled::Batch::default();
-        batch.remove(&seal::KEY);
-        if let Write::Put(key, record) = put {
-            batch.insert(key.encode(), record::encode(&key, &record));
-        }
+        let meta = Put { place: Key::Meta.encode(), value };
+        let old_seal = Put { place: seal::KEY.to_vec(), value: None };
         let mut writer = self.writer();
-        self.give(&mut writer, batch)?;
+        self.give(&mut writer, vec![meta, old_seal])?;
         self.settle_tree(&mut writer)?;
         Ok(epoch)
     }
@@ -290,7 +290,7 @@ impl Sled {
             let step = merge::step(&self.tree, self.layers().old.rows(), &from, left);
             let step = writer.note(step)?;
             left = left.saturating_sub(step.taken.max(1));
-            self.give(writer, step.batch)?;
+            self.give(writer, step.puts)?;
             writer.merging = step.next;
             if writer.merging.is_none() {
                 // The log of these rows is written over next.
@@ -303,14 +303,14 @@ impl Sled {
         Ok(())
     }
 
-    /// Gives sled a batch.
-    fn give(&self, writer: &mut Writer, batch: sled::Batch) -> Result<(), StoreError> {
+    /// Gives sled a step's values.
+    fn give(&self, writer: &mut Writer, puts: Vec<Put>) -> Result<(), StoreError> {
         let written = self.write_out(writer);
         writer.note(written)?;
         let _call = self.tree.db.call();
         // Nobody reads several rows meanwhile.
         let layers = self.layers_mut();
-        let applied = guarded("merge", || self.tree.db.apply_batch(batch));
+        let applied = guarded("merge", || self.tree.put(puts));
         drop(layers);
         writer.note(applied)
     }

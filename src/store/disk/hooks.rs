@@ -40,7 +40,7 @@ impl Sled {
         let entry = Entry { row: row.map(IVec::from), fresh: false };
         let rows = Entries::from([(key.to_vec(), entry)]);
         let step = merge::step(&self.tree, &rows, &[], usize::MAX).expect("a sound disk");
-        self.tree.db.apply_batch(step.batch).expect("a sound disk");
+        self.tree.put(step.puts).expect("a sound disk");
     }
 
     /// Puts raw bytes under a raw key, as damage would.
@@ -113,14 +113,16 @@ impl Sled {
     }
 
     /// Lays some rows out anew, as a start does that is cut short.
-    pub(in crate::store) fn lay_out_partly(folder: &Path, batches: usize) {
+    pub(in crate::store) fn lay_out_partly(folder: &Path, values: usize) {
         let db = Database::open(folder).expect("a sound disk");
         let tree = Tree { db, spill: SpillFolder::open(folder).expect("room") };
-        let mut left = batches;
-        drop(merge::lay_out(&tree, |batch| {
-            left = left.checked_sub(1).ok_or(StoreError::Still { problem: String::new() })?;
-            tree.db.apply_batch(batch).expect("a sound disk");
-            Ok(())
+        let mut left = values;
+        drop(merge::lay_out(&tree, |puts| {
+            let made = puts.len().min(left);
+            left -= made;
+            let whole = made == puts.len();
+            tree.put(puts.into_iter().take(made).collect()).expect("a sound disk");
+            if whole { Ok(()) } else { Err(StoreError::Still { problem: String::new() }) }
         }));
     }
 }

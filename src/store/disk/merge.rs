@@ -1,7 +1,10 @@
 //! The way of rows from the old layer into the tree.
 //!
-//! It is gone in small steps, each a batch of sled's, by those who flush: for what they add. A step
-//! that is lost in a crash is made again, for the log still has its rows.
+//! It is gone in small steps, by those who flush: for what they add. A step that is lost in a crash
+//! is made again, for the log still has its rows. sled is given one value after the other, for a
+//! batch of it costs two writes at once, each of which wakes all its threads. So a crash may leave
+//! a step half done, and the order of its values sees to it that no row is lost: of a page that is
+//! divided the last part comes first, and before a page goes, the one before it has no void rows.
 
 use std::ops::Bound;
 
@@ -10,21 +13,30 @@ use super::page;
 use super::tree::{Tree, broken_page};
 use crate::store::StoreError;
 
-/// Bytes of one batch at the most, but for one page more. sled may write twenty times as many, and
-/// what it writes at once must stay below a segment of its log.
-const BATCH_BYTES_MAX: usize = 24 << 10;
+/// Bytes of one step at the most, but for one page more. sled may write twenty times as many, and
+/// what it writes between two looks at its segments must stay below one of them.
+const STEP_BYTES_MAX: usize = 24 << 10;
 
 /// A step.
 #[derive(Debug, Default)]
 pub(super) struct Step {
-    /// What sled is to do.
-    pub(super) batch: sled::Batch,
+    /// What sled is to do, one after the other.
+    pub(super) puts: Vec<Put>,
     /// Bytes of the rows that it moves.
     pub(super) taken: usize,
     /// The key behind the last one of it; none when it was the last step.
     pub(super) next: Option<Vec<u8>>,
-    /// Bytes of the batch.
+    /// Bytes of what sled is to do.
     written: usize,
+}
+
+/// A value of sled's, or that there is to be none.
+#[derive(Debug)]
+pub(super) struct Put {
+    /// What sled has it under.
+    pub(super) place: Vec<u8>,
+    /// The value.
+    pub(super) value: Option<Vec<u8>>,
 }
 
 /// The next step: from the key `from` on, about `bytes` of rows.
@@ -56,7 +68,7 @@ pub(super) fn step(
             group.push((key, entry));
         }
         let page = page.as_ref().map(|(name, page)| (name.as_ref(), page.as_ref()));
-        step.change(page, &group)?;
+        step.change(tree, page, after.as_deref(), &group)?;
     }
     step.next = changes.peek().map(|(key, _)| (*key).clone());
     Ok(step)
@@ -64,34 +76,56 @@ pub(super) fn step(
 
 impl Step {
     fn has_room(&self, bytes: usize) -> bool {
-        self.written < BATCH_BYTES_MAX && self.taken < bytes.min(BATCH_BYTES_MAX)
+        self.written < STEP_BYTES_MAX && self.taken < bytes.min(STEP_BYTES_MAX)
     }
 
     fn put(&mut self, place: Vec<u8>, value: Option<Vec<u8>>) {
         self.written += row_bytes(&place, value.as_deref());
-        match value {
-            Some(value) => self.batch.insert(place, value),
-            None => self.batch.remove(place),
-        }
+        self.puts.push(Put { place, value });
     }
 
-    /// Makes changes that all belong into one page.
+    /// Makes changes that all belong into one page, which ends where the next begins.
     fn change(
         &mut self,
+        tree: &Tree,
         page: Option<(&[u8], &[u8])>,
+        next: Option<&[u8]>,
         group: &[(&Vec<u8>, &Entry)],
     ) -> Result<(), StoreError> {
-        let rows = match page {
+        let mut rows = match page {
             None => Vec::new(),
             Some((name, page)) => page::all(page).map_err(|page::Broken| broken_page(name))?,
         };
+        rows.retain(|(key, _)| next.is_none_or(|next| &key[..] < next));
         let rows = page::changed(rows, group);
         let name = page.map(|(name, _)| name);
         if let Some(name) = name.filter(|_| rows.is_empty()) {
+            self.clear_before(tree, name)?;
             self.put(page::place(name), None);
         }
-        for (name, page) in page::build(&rows, name) {
+        // Until the page itself is written anew, what it has of the others is void.
+        for (name, page) in page::build(&rows, name).into_iter().rev() {
             self.put(page::place(&name), Some(page));
+        }
+        Ok(())
+    }
+
+    /// Sees to it that the page before one that goes has no void rows: they would come back.
+    fn clear_before(&mut self, tree: &Tree, name: &[u8]) -> Result<(), StoreError> {
+        let Some((before, page)) = tree.page_before(name)? else { return Ok(()) };
+        let place = page::place(&before);
+        if self.puts.iter().any(|put| put.place == place) {
+            return Ok(());
+        }
+        // Of one that makes no sense no row comes back.
+        let Ok(mut rows) = page::all(&page) else { return Ok(()) };
+        let all = rows.len();
+        rows.retain(|(key, _)| &key[..] < name);
+        if rows.len() < all {
+            debug_assert!(!rows.is_empty(), "a page is divided into parts that all have rows");
+            for (name, page) in page::build(&rows, Some(&before)) {
+                self.put(page::place(&name), Some(page));
+            }
         }
         Ok(())
     }
@@ -100,22 +134,22 @@ impl Step {
     fn and_remove(&mut self, rows: &Entries, from: &[u8]) {
         let to = self.next.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
         let moved = rows.range::<[u8], _>((Bound::Included(from), to));
-        moved.for_each(|(key, _)| self.batch.remove(key.as_slice()));
+        self.puts.extend(moved.map(|(key, _)| Put { place: key.clone(), value: None }));
     }
 }
 
 /// Lays the rows of paged families out in pages where an older program left them as values of their
-/// own. `apply` is given one batch after the other; where it stops, the next start goes on.
+/// own. `apply` is given one step after the other; where it stops, the next start goes on.
 ///
 /// # Errors
 /// Those of `apply`; `Corrupt`; `Disk`.
 pub(super) fn lay_out(
     tree: &Tree,
-    mut apply: impl FnMut(sled::Batch) -> Result<(), StoreError>,
+    mut apply: impl FnMut(Vec<Put>) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
     for family in crate::store::key::PAGED {
         loop {
-            let rows = tree.values_of(family, BATCH_BYTES_MAX / 2)?;
+            let rows = tree.values_of(family, STEP_BYTES_MAX / 2)?;
             if rows.is_empty() {
                 break;
             }
@@ -123,7 +157,7 @@ pub(super) fn lay_out(
             loop {
                 let mut step = step(tree, &rows, &from, usize::MAX)?;
                 step.and_remove(&rows, &from);
-                apply(step.batch)?;
+                apply(step.puts)?;
                 let Some(next) = step.next else { break };
                 from = next;
             }

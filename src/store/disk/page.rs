@@ -3,7 +3,8 @@
 //! sled keeps at most 16 values in a leaf and writes a leaf anew whenever it splits, so a row of
 //! its own costs many times its bytes. Rows that are made, read and removed next to each other
 //! share a page. A page is named by a key that none of its rows comes before; it keeps that name
-//! when its first row goes.
+//! when its first row goes. From the name of the next page on its rows are *void*: a page that is
+//! divided has them until it is written anew, which comes last.
 
 use sled::IVec;
 

@@ -10,6 +10,7 @@ use sled::IVec;
 use super::database::Database;
 use super::guard::guarded_read;
 use super::layers::{Entries, Entry, row_bytes};
+use super::merge::Put;
 use super::page::{self, PAGE};
 use super::spill::SpillFolder;
 use crate::model::Digest;
@@ -40,6 +41,13 @@ impl Tree {
         Ok(found.map(named))
     }
 
+    /// The page before the one that is called `name`, in the same family.
+    pub(super) fn page_before(&self, name: &[u8]) -> Result<Option<Named>, StoreError> {
+        let (family, place) = (page::place(&name[..1]), page::place(name));
+        let found = guarded_read(|| self.db.range(family..place).next_back().transpose())?;
+        Ok(found.map(named))
+    }
+
     /// The name of the first page behind `key`, in the same family.
     pub(super) fn page_after(&self, key: &[u8]) -> Result<Option<IVec>, StoreError> {
         let end = [PAGE, key[0] + 1];
@@ -47,6 +55,17 @@ impl Tree {
         let behind = (Bound::Excluded(place.as_slice()), Bound::Excluded(&end[..]));
         let found = guarded_read(|| self.db.range::<&[u8], _>(behind).next().transpose())?;
         Ok(found.map(|found| named(found).0))
+    }
+
+    /// Puts one value after the other.
+    pub(super) fn put(&self, puts: Vec<Put>) -> sled::Result<()> {
+        for Put { place, value } in puts {
+            match value {
+                Some(value) => self.db.insert(place, value)?,
+                None => self.db.remove(place)?,
+            };
+        }
+        Ok(())
     }
 
     /// Values of their own in a paged family, up to so many bytes of them: only an older program
@@ -65,7 +84,7 @@ impl Tree {
     }
 
     fn visit_own(&self, range: Range<'_>, each: &mut Visitor<'_>) -> Result<bool, StoreError> {
-        let Range { from, to, order } = range;
+        let Range { from, to, order, .. } = range;
         let mut found = guarded_read(|| Ok(self.db.range::<&[u8], _>((from, to))))?;
         while let Some((key, row)) = guarded_read(|| next(&mut found, order))? {
             if !each(&key, &row)? {
@@ -81,7 +100,7 @@ impl Tree {
         range: Range<'_>,
         each: &mut Visitor<'_>,
     ) -> Result<bool, StoreError> {
-        let Range { from, to, order } = range;
+        let Range { from, to, order, .. } = range;
         let low = match from {
             Bound::Included(key) | Bound::Excluded(key) if key.len() > 1 => self.page_of(key)?,
             _ => None,
@@ -95,17 +114,33 @@ impl Tree {
         let pages = (Bound::Included(low), high);
         let mut found = guarded_read(|| Ok(self.db.range(pages)))?;
         let mut count = 0_usize;
-        while let Some(found) = guarded_read(|| next(&mut found, order))? {
+        let mut last: Option<Named> = None;
+        loop {
+            let found = guarded_read(|| next(&mut found, order))?;
             count += 1;
-            if count > LONG && count.is_multiple_of(LOOK_AGAIN) {
-                guarded_read(|| self.db.contains_key(&found.0))?;
+            if let Some((place, _)) = &found
+                && count > LONG
+                && count.is_multiple_of(LOOK_AGAIN)
+            {
+                guarded_read(|| self.db.contains_key(place))?;
             }
-            let (name, page) = named(found);
-            if !visit_page(&name, &page, range, each)? {
+            let found = found.map(named);
+            // Where a page ends is known once the next one is.
+            let (now, next) = match order {
+                Order::Ascending => (&last, &found),
+                Order::Descending => (&found, &last),
+            };
+            let end = next.as_ref().map(|(name, _)| name.as_ref());
+            if let Some((name, page)) = now
+                && !visit_page(name, page, Range { void_from: end, ..range }, each)?
+            {
                 return Ok(false);
             }
+            if found.is_none() {
+                return Ok(true);
+            }
+            last = found;
         }
-        Ok(true)
     }
 }
 
@@ -126,6 +161,8 @@ fn next(range: &mut sled::Iter, order: Order) -> sled::Result<Option<(IVec, IVec
 struct Range<'a> {
     from: Bound<&'a [u8]>,
     to: Bound<&'a [u8]>,
+    /// Where the next page begins.
+    void_from: Option<&'a [u8]>,
     order: Order,
 }
 
@@ -139,11 +176,12 @@ impl Range<'_> {
     }
 
     fn ends_behind(&self, key: &[u8]) -> bool {
-        match self.to {
+        let before = match self.to {
             Bound::Included(to) => key <= to,
             Bound::Excluded(to) => key < to,
             Bound::Unbounded => true,
-        }
+        };
+        before && self.void_from.is_none_or(|void| key < void)
     }
 }
 
@@ -202,7 +240,7 @@ impl Rows for Tree {
         order: Order,
         each: &mut Visitor<'_>,
     ) -> Result<(), StoreError> {
-        let whole = Range { from, to, order };
+        let whole = Range { from, to, void_from: None, order };
         // One paged family after the other, and the stretches between them.
         let mut edges: Vec<u8> =
             key::PAGED.iter().flat_map(|family| [*family, family + 1]).collect();
@@ -226,7 +264,7 @@ impl Rows for Tree {
             let range = Range {
                 from: if whole.starts_before(&low) { Bound::Included(&low[..]) } else { from },
                 to: if whole.ends_behind(&high) { Bound::Excluded(&high[..]) } else { to },
-                order,
+                ..whole
             };
             let wanted = match page::is_paged(&low) {
                 true => self.visit_pages(low[0], range, each)?,

@@ -123,7 +123,7 @@ proptest! {
     #[test]
     fn an_older_layout_is_laid_out_anew_however_often_that_is_cut_short(
         steps in proptest::collection::vec(step(), 1..60),
-        cuts in proptest::collection::vec(0usize..4, 0..4),
+        cuts in proptest::collection::vec(0usize..60, 0..4),
     ) {
         let mut disk = OnDisk::new();
         let memory = Memory::new();
@@ -138,8 +138,8 @@ proptest! {
         disk.store.make_older();
         let OnDisk { folder, store, epoch } = disk;
         drop(store);
-        for batches in cuts {
-            Sled::lay_out_partly(folder.path(), batches);
+        for values in cuts {
+            Sled::lay_out_partly(folder.path(), values);
         }
         let store = Sled::open(folder.path()).expect("the same store");
         disk = OnDisk { folder, store, epoch };
