@@ -167,7 +167,7 @@ async fn run(
         config,
         clocks: &clocks,
         store: Arc::clone(&store) as Arc<dyn Store>,
-        epoch,
+        epoch: Some(epoch),
         links,
         sandbox_token,
         slots_max: config.engine.slots_max,
@@ -287,7 +287,8 @@ pub fn folders(options: &ServeOptions) -> Result<Folders, String> {
     Ok(Folders { data: config.data_dir, workflows })
 }
 
-/// Opens the store for one command, with an engine that begins no attempt.
+/// Opens the store for one command, with an engine that begins no attempt. On a store that is not
+/// whole no engine runs: what it did might have been done before.
 pub fn offline(options: &ServeOptions) -> Opening {
     let options = options.clone();
     Box::pin(async move { open_offline(&options).await.map_err(|problem| problem.to_string()) })
@@ -298,7 +299,11 @@ async fn open_offline(options: &ServeOptions) -> Result<Local, AppError> {
     make_private_folder(&config.data_dir)?;
     let clocks = clocks();
     let store: Arc<dyn Store> = Arc::new(Sled::open(&config.data_dir.join("store"))?);
-    let epoch = store.begin_epoch()?;
+    let (epoch, unsound) = match store.check_whole() {
+        Ok(()) => (Some(store.begin_epoch()?), None),
+        Err(problem @ StoreError::Corrupt { .. }) => (None, Some(problem.to_string())),
+        Err(problem) => return Err(problem.into()),
+    };
     let links = Links { base: public_base(&config, config.server.listen) };
     let sandbox_token = Secret::new("");
     let house = house::build(Ground {
@@ -310,7 +315,7 @@ async fn open_offline(options: &ServeOptions) -> Result<Local, AppError> {
         sandbox_token,
         slots_max: 0,
     })?;
-    Ok(Local { control: house.control })
+    Ok(Local { control: house.control, unsound })
 }
 
 /// Where the sandbox's platform's side is, and what opens it.

@@ -12,11 +12,11 @@ use crate::workflow::{self, Loaded, Named, Overrides};
 /// Records of one page.
 const PAGE: usize = 1_000;
 
-/// Loads every definition, keeps the texts of the current ones, and refuses to start when a post
+/// Loads every definition, keeps the texts of the current ones in a process life, and refuses to start when a post
 /// that is not settled pins one that this program can no longer carry out.
 pub(super) fn load(
     store: &Arc<dyn Store>,
-    epoch: u64,
+    epoch: Option<u64>,
     folder: Option<&Path>,
     registry: &Registry,
 ) -> Result<Loaded, AppError> {
@@ -37,7 +37,7 @@ pub(super) fn load(
             writes.push(Write::Put(key, Record::Definition(record)));
         }
     }
-    if !writes.is_empty() {
+    if let Some(epoch) = epoch.filter(|_| !writes.is_empty()) {
         store.commit(epoch, &writes)?;
         store.flush()?;
     }

@@ -48,22 +48,25 @@ pub(super) struct Ground<'a> {
     pub config: &'a Config,
     pub clocks: &'a Clocks,
     pub store: Arc<dyn Store>,
-    pub epoch: u64,
+    /// This process life; without one nothing is written, and the engine does not run.
+    pub epoch: Option<u64>,
     pub links: Links,
     pub sandbox_token: Secret,
     /// Attempts that may run at once; none, where only records are to be changed.
     pub slots_max: u32,
 }
 
-/// Builds the rooms and starts the engine.
+/// Builds the rooms and starts the engine, if it is to run.
 pub(super) fn build(ground: Ground<'_>) -> Result<House, AppError> {
     let Ground { config, clocks, store, epoch, links, sandbox_token, slots_max } = ground;
     let registry = Arc::new(registry());
     let loaded = definitions::load(&store, epoch, config.workflows_dir.as_deref(), &registry)?;
     let catalog = Arc::new(loaded.catalog);
     let options = engine_options(config, &links, slots_max);
-    let core =
-        Core::open(Arc::clone(&store), Arc::clone(&catalog), options, epoch, clocks.moment())?;
+    let core = |epoch| {
+        Core::open(Arc::clone(&store), Arc::clone(&catalog), options, epoch, clocks.moment())
+    };
+    let core = epoch.map(core).transpose()?;
     let (engine, mailbox) = engine::mailbox();
     let upstream = upstream(config, clocks)?;
     let own_base: Arc<OnceLock<String>> = Arc::default();
@@ -103,7 +106,10 @@ pub(super) fn build(ground: Ground<'_>) -> Result<House, AppError> {
         links: links.clone(),
         now: Arc::clone(&clocks.now),
     }));
-    let stopped = super::start_engine(core, mailbox, &engine, courier.into_carry(), clocks)?;
+    let stopped = match core {
+        Some(core) => super::start_engine(core, mailbox, &engine, courier.into_carry(), clocks)?,
+        None => oneshot::channel().1,
+    };
     let backups = Arc::new(backups(config, &store, &media, &seal));
     let control = common.control(&accounts, &webhooks, &backups, catalog);
     let upkeep = common.upkeep(&accounts, &media, backups, loaded.upkeep);

@@ -76,6 +76,8 @@ pub struct Folders {
 pub struct Local {
     /// Carries out requests.
     pub control: Arc<Control>,
+    /// Why nothing of the store may be changed, if so.
+    pub unsound: Option<String>,
 }
 
 /// Opens the store.

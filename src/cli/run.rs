@@ -160,6 +160,9 @@ fn once(
 ) -> ExitCode {
     let answer = match runtime.block_on(ask(socket, &job.request)) {
         Err(SocketError::NoServer) => match runtime.block_on(offline(options)) {
+            Ok(Local { unsound: Some(problem), .. }) if !job.request.only_reads() => {
+                return unavailable(&problem);
+            }
             Ok(local) => runtime.block_on(locally(local, job.request.clone())),
             Err(problem) => return unavailable(&problem),
         },
@@ -172,6 +175,9 @@ fn once(
 async fn locally(local: Local, request: Request) -> Answer {
     let control: Arc<Control> = local.control;
     let answer = control.execute(request).await;
+    if local.unsound.is_some() {
+        return answer;
+    }
     // What was changed is durable before anything is shown.
     if let Err(problem) = control.engine.drain().await {
         return control.not_understood(&problem.to_string());

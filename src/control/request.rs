@@ -134,6 +134,26 @@ pub enum Request {
     Health,
 }
 
+impl Request {
+    /// Whether it is answered from the store alone, and changes nothing anywhere.
+    pub const fn only_reads(&self) -> bool {
+        matches!(
+            self,
+            Self::KeysList
+                | Self::AccountsList
+                | Self::BatchList { .. }
+                | Self::BatchShow { .. }
+                | Self::BatchJournal { .. }
+                | Self::WebhooksList
+                | Self::WebhooksDeliveries { .. }
+                | Self::ProfilesList
+                | Self::JournalVerify
+                | Self::BackupList { .. }
+                | Self::WorkflowList
+        )
+    }
+}
+
 /// The answer to a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -59,6 +59,11 @@ fn check(sound: &Path, batches: &[Value], seed: u64, n: u64) -> bool {
     assert!(!out.contains("panicked") && !out.trim().is_empty(), "{words}: {out}");
     match support::try_start(&data, &["rate_limit.points=0"]) {
         Err(said) => {
+            // Nothing is done on such a store, by no command either.
+            let changed = support::cli(&kept, &["profiles", "create", "--name", "another"]);
+            let out = String::from_utf8_lossy(&changed.stderr).into_owned();
+            assert!(!changed.status.success(), "{words}: a profile was made; {said}");
+            assert!(out.contains("restore a backup"), "{words}: {out}");
             let last = said.lines().last().unwrap_or_default();
             assert!(last.starts_with("fanfare: "), "{words}: {said}");
             assert!(last.contains("restore a backup"), "{words}: {said}");
