@@ -39,9 +39,10 @@ impl Accounts {
         };
         match refreshed {
             Ok(session) => own_session(old, &session),
+            Err(SessionFault::Unavailable(fault)) => Err(AccessError::Unavailable(fault)),
             // What is neither a session nor a no may be a proxy's page: it is asked again.
-            Err(SessionFault::Unavailable(fault) | SessionFault::Rejected(fault)) => {
-                Err(AccessError::Unavailable(fault))
+            Err(SessionFault::Rejected(fault)) => {
+                Err(AccessError::Unavailable(session::unclear(fault)))
             }
             Err(other) => Err(AccessError::Refused(other.into_fault())),
         }

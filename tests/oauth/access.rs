@@ -280,5 +280,5 @@ async fn a_host_is_an_address_and_nothing_else() {
         assert_eq!(refused(url).await, "pdsUrl", "{url}");
     }
     // This one is asked, and does not answer.
-    assert_eq!(refused("http://127.0.0.1:9/").await, "bluesky.auth");
+    assert_eq!(refused("http://127.0.0.1:9/").await, "bluesky.unreachable");
 }

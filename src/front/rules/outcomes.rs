@@ -115,12 +115,7 @@ pub(super) const RULES: &[Rule] = &[
     // Bluesky.
     Rule::new(
         "bluesky.auth",
-        &[
-            Code::PlatformAuthFailed,
-            Code::PlatformUnavailable,
-            Code::PlatformRejected,
-            Code::InternalError,
-        ],
+        &[Code::PlatformAuthFailed, Code::PlatformRejected, Code::InternalError],
         "The account's host gave no session, or no longer takes the one there is.",
         "Check the identifier and the host. Make a new app password in the account's settings and \
          connect the account again.",

@@ -23,6 +23,8 @@ pub struct Session {
     pub access_expires_at: Option<Timestamp>,
 }
 
+const LATER: &str = "Try again later; check the pdsUrl if it goes on.";
+
 /// Why there is no session.
 #[derive(Debug, Clone)]
 pub enum SessionFault {
@@ -83,6 +85,10 @@ pub fn read_session(answer: &Answer) -> Result<Session, SessionFault> {
         Answer::Heard { status, body, .. } => Err(refusal(*status, body)),
         Answer::NotSent { why } | Answer::MaybeSent { why } => {
             let fault = fault(Code::PlatformUnavailable, &format!("no session: {why}"));
+            let fault = match answer {
+                Answer::NotSent { .. } => fault.rule("bluesky.unreachable"),
+                _ => fault.rule("bluesky.unavailable"),
+            };
             Err(SessionFault::Unavailable(fault.response(no_answer(why)).retryable()))
         }
         Answer::Snapshot(_) | Answer::SnapshotFailed { .. } => {
@@ -109,7 +115,8 @@ fn refusal(status: u16, body: &[u8]) -> SessionFault {
         }
         (429 | 500.., _) => {
             let fault = fault(Code::PlatformUnavailable, &format!("the host answered {status}"));
-            SessionFault::Unavailable(fault.response(response).retryable())
+            let fault = fault.rule("bluesky.unavailable").response(response);
+            SessionFault::Unavailable(fault.retryable())
         }
         _ => {
             let fault = fault(Code::PlatformRejected, &format!("the host answered {status}"));
@@ -118,9 +125,15 @@ fn refusal(status: u16, body: &[u8]) -> SessionFault {
     }
 }
 
+/// The fault of a host that gave sessions before and now says neither yes nor no.
+pub fn unclear(said: Fault) -> Fault {
+    let fault = Fault { code: Code::PlatformUnavailable, ..said };
+    fault.rule("bluesky.unavailable").remedy(LATER).retryable()
+}
+
 fn fault(code: Code, message: &str) -> Fault {
     let remedy = match code {
-        Code::PlatformUnavailable => "Try again later; check the pdsUrl if it goes on.",
+        Code::PlatformUnavailable => LATER,
         _ => {
             "Check the identifier, and make a new app password under Settings, Privacy and \
              security, App passwords; the account's own password does not do."

@@ -236,5 +236,18 @@ fn sessions_are_read_without_showing_them() {
     let refused = read_session(&heard(401, r#"{"error":"AuthenticationRequired"}"#));
     let Err(SessionFault::Refused(fault)) = refused else { panic!("refused") };
     assert!(fault.remediation.is_some_and(|remedy| remedy.contains("app password")));
-    assert!(matches!(read_session(&heard(503, "")), Err(SessionFault::Unavailable(_))));
+    let rule = |answer: &Answer| {
+        let Err(SessionFault::Unavailable(fault)) = read_session(answer) else { panic!("later") };
+        fault.rule.expect("a rule")
+    };
+    assert_eq!(rule(&heard(503, "")), "bluesky.unavailable");
+    assert_eq!(rule(&Answer::MaybeSent { why: "cut".to_owned() }), "bluesky.unavailable");
+    assert_eq!(rule(&Answer::NotSent { why: "no route".to_owned() }), "bluesky.unreachable");
+    let page = read_session(&heard(200, "<html>"));
+    let Err(SessionFault::Rejected(page)) = page else { panic!("it is no session") };
+    assert_eq!(page.rule.as_deref(), Some("bluesky.auth"));
+    // Of a host that gave sessions before, that is no reason to doubt the password.
+    let later = session::unclear(page);
+    assert_eq!(later.rule.as_deref(), Some("bluesky.unavailable"));
+    assert!(later.retryable && later.code == Code::PlatformUnavailable);
 }
