@@ -12,8 +12,9 @@ use crate::workflow::{self, Loaded, Named, Overrides};
 /// Records of one page.
 const PAGE: usize = 1_000;
 
-/// Loads every definition, keeps the texts of the current ones in a process life, and refuses to start when a post
-/// that is not settled pins one that this program can no longer carry out.
+/// Loads every definition, keeps the texts of the current ones if this is a process life, and
+/// refuses to start when a post that is not settled pins one that this program can no longer carry
+/// out.
 pub(super) fn load(
     store: &Arc<dyn Store>,
     epoch: Option<u64>,
