@@ -140,8 +140,6 @@ const SETTLED: u8 = 0x24;
 const UPKEEP: u8 = 0x25;
 const NOTICE: u8 = 0x26;
 const DELIVERY_DUE: u8 = 0x27;
-/// Rows of batches have a key below this byte, and most others above.
-pub(super) const MIDDLE: u8 = TIMER;
 /// Families, in order, whose rows are mostly made, read and removed next to each other.
 pub(super) const PAGED: [u8; 6] = [BATCH, DELIVERY, POST, CLAIM_EXPIRY, SETTLED, NOTICE];
 // The parts of a batch, after its id.

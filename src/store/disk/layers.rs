@@ -141,10 +141,13 @@ impl Rows for View<'_> {
         order: Order,
         each: &mut Visitor<'_>,
     ) -> Result<(), StoreError> {
-        let ranges = self.newest_first().map(|layer| {
+        let mut ranges = self.newest_first().map(|layer| {
             let range = layer.rows.range::<[u8], _>((from, to));
             Walk { range, order }.peekable()
         });
+        if ranges.iter_mut().all(|range| range.peek().is_none()) {
+            return self.tree.visit(from, to, order, each);
+        }
         let mut over = Over { ranges, order };
         let mut wanted = true;
         self.tree.visit(from, to, order, &mut |key, row| {

@@ -100,7 +100,7 @@ impl Tree {
         range: Range<'_>,
         each: &mut Visitor<'_>,
     ) -> Result<bool, StoreError> {
-        let Range { from, to, order, .. } = range;
+        let Range { mut from, to, order, .. } = range;
         let low = match from {
             Bound::Included(key) | Bound::Excluded(key) if key.len() > 1 => self.page_of(key)?,
             _ => None,
@@ -130,11 +130,15 @@ impl Tree {
                 Order::Ascending => (&last, &found),
                 Order::Descending => (&found, &last),
             };
-            let end = next.as_ref().map(|(name, _)| name.as_ref());
+            let void_from = next.as_ref().map(|(name, _)| name.as_ref());
             if let Some((name, page)) = now
-                && !visit_page(name, page, Range { void_from: end, ..range }, each)?
+                && !visit_page(name, page, Range { from, to, void_from, order }, each)?
             {
                 return Ok(false);
+            }
+            if now.is_some() && order == Order::Ascending {
+                // The pages after the first begin behind that bound.
+                from = Bound::Unbounded;
             }
             if found.is_none() {
                 return Ok(true);
@@ -176,12 +180,15 @@ impl Range<'_> {
     }
 
     fn ends_behind(&self, key: &[u8]) -> bool {
-        let before = match self.to {
+        // The next page begins within the range.
+        if let Some(void) = self.void_from {
+            return key < void;
+        }
+        match self.to {
             Bound::Included(to) => key <= to,
             Bound::Excluded(to) => key < to,
             Bound::Unbounded => true,
-        };
-        before && self.void_from.is_none_or(|void| key < void)
+        }
     }
 }
 

@@ -7,15 +7,21 @@ use super::database::Database;
 use super::guard::{guarded_read, io};
 use super::seal::{self, Seal};
 use super::{Sled, View};
-use crate::model::BatchId;
-use crate::store::pack::Rows;
-use crate::store::{Key, Order, Store as _, StoreError, key};
+use crate::store::pack::{PRIVATE_FROM, Rows};
+use crate::store::{Order, Store as _, StoreError};
 
 /// Rows that are added up before somebody may commit.
 const ROWS_AT_ONCE: usize = 10_000;
 
-/// Stretches that the rows of batches are divided into.
+/// Stretches that the rows of a family are divided into.
 const STRETCHES: u128 = 8;
+
+/// What a key goes on with after its family, as a number.
+fn place(key: &[u8]) -> u128 {
+    let mut bytes = [0; 16];
+    bytes.iter_mut().zip(key.iter().skip(1)).for_each(|(to, from)| *to = *from);
+    u128::from_be_bytes(bytes)
+}
 
 /// The seal that a format before the log keeps as a row.
 pub(super) fn old_seal(db: &Database) -> Result<Option<Seal>, StoreError> {
@@ -53,21 +59,21 @@ impl Sled {
         Ok(Seal { sum: sums?.into_iter().fold(0, u64::wrapping_add), ..Seal::default() })
     }
 
-    /// Where stretches of rows begin that are about equally long.
+    /// Where stretches of rows begin, none of them a large part of all.
     fn edges(&self) -> Result<Vec<Vec<u8>>, StoreError> {
-        let (low, high) = (Key::Batch(BatchId::from_raw(0)), Key::LAST_BATCH);
-        let end = |order| {
-            let found = self.scan_checked(&low.encode(), &high.encode(), order, 1)?;
-            let id = |bytes: &[u8]| bytes.get(1..17)?.try_into().ok().map(u128::from_be_bytes);
-            Ok::<u128, StoreError>(found.first().and_then(|row| id(&row.bytes)).unwrap_or(0))
-        };
-        // Most rows are of batches, and those are as evenly spread as their ids.
-        let (first, last) = (end(Order::Ascending)?, end(Order::Descending)?);
-        let step = last.saturating_sub(first) / STRETCHES;
         let mut edges = vec![Vec::new()];
-        let starts = (1..STRETCHES).map(|n| BatchId::from_raw(first + n * step));
-        edges.extend(starts.map(|id| Key::Batch(id).encode()));
-        edges.push(vec![key::MIDDLE]);
+        for family in 0..PRIVATE_FROM {
+            let end = |order| {
+                let found = self.scan_checked(&[family], &[family + 1], order, 1)?;
+                Ok::<u128, StoreError>(found.first().map_or(0, |row| place(&row.bytes)))
+            };
+            // Most keys go on with an id, an instant or a digest, and those are evenly spread.
+            let (first, last) = (end(Order::Ascending)?, end(Order::Descending)?);
+            let step = last.saturating_sub(first) / STRETCHES;
+            let starts = (0..STRETCHES).map(|n| first + n * step);
+            edges.extend(starts.map(|start| [&[family][..], &start.to_be_bytes()].concat()));
+        }
+        edges.sort();
         edges.dedup();
         Ok(edges)
     }
