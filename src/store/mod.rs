@@ -42,7 +42,7 @@ pub use still::{Framed, RawFrame, Still};
 pub use verify::{Finding, VerifyReport, verify};
 
 /// The format of the store as a whole: raised when an older program must not open it.
-pub const FORMAT: u32 = 4;
+pub const FORMAT: u32 = 5;
 
 /// One change to one key.
 #[derive(Debug, Clone, PartialEq, Eq)]
