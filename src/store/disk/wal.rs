@@ -7,9 +7,10 @@
 //!
 //! There are two files, which take turns: a *generation* of the log is written over the one before
 //! the last, whose rows are durable in the tree by then. A group carries its generation and the
-//! checksum of the group before it, so that what is left of older ones is told from it. Where the
-//! groups end, a crash ended them, or damage; then the count of commits does not reach what it
-//! did (`seal.rs`).
+//! checksum of the group before it, the first one that of the last group of the generation before:
+//! so what is left of older ones is told from it, and a generation of which only the beginning is
+//! left is not taken for all of it. Where the groups end, a crash ended them, or damage; then the
+//! count of commits does not reach what it did (`seal.rs`).
 
 use std::fs::{File, OpenOptions};
 use std::io::Read;
@@ -47,7 +48,7 @@ pub(super) struct Wal {
     generation: u64,
     /// Where the next group goes.
     at: u64,
-    /// The checksum of the group before it in this generation.
+    /// The checksum of the group before it, be it in this generation or the one before.
     before: u32,
     /// Bytes of the file that is written to.
     length: u64,
@@ -79,7 +80,10 @@ struct Generation {
     layer: Layer,
     seal: Option<Seal>,
     end: u64,
+    /// The checksum of its last group.
     before: u32,
+    /// The checksum of the last group of the generation before it.
+    follows: u32,
 }
 
 impl Wal {
@@ -96,7 +100,11 @@ impl Wal {
             let problem = format!("generation {} is gone", older.number + 1);
             return Err(StoreError::Corrupt { key: "the store's log".to_owned(), problem });
         }
-        let told = Told { old: older.layer, young: newest.layer, seal: newest.seal };
+        // Of one that the next but one has begun to be written over the beginning may still be
+        // there. Its rows are all merged, and those of its beginning are older than that.
+        let whole = newest.follows == 0 || newest.follows == older.before;
+        let old = if whole { older.layer } else { Layer::default() };
+        let told = Told { old, young: newest.layer, seal: newest.seal };
         let mut wal = Self {
             files,
             generation: newest.number,
@@ -127,7 +135,7 @@ impl Wal {
     /// `Disk`.
     pub(super) fn turn(&mut self) -> Result<(), StoreError> {
         self.generation += 1;
-        (self.at, self.before) = (0, 0);
+        self.at = 0;
         self.length = self.current().file.metadata().map_err(io("turn the log"))?.len();
         Ok(())
     }
@@ -224,7 +232,8 @@ impl LogFile {
         while let Some((group, after)) = Group::of(rest) {
             let first = generation.seal.is_none();
             let follows = if first {
-                group.generation != 0 && group.generation % 2 == bit && group.before == 0
+                generation.follows = group.before;
+                group.generation != 0 && group.generation % 2 == bit
             } else {
                 group.generation == generation.number && group.before == generation.before
             };
@@ -367,6 +376,37 @@ mod tests {
             assert_eq!(sealed(folder.path()), Some(u64::from(n) + 1));
             wal.write(&layer(n), seal(n + 1)).expect("room");
         }
+    }
+
+    #[test]
+    fn of_a_generation_that_is_being_written_over_the_beginning_is_not_read() {
+        let folder = tempfile::tempdir().expect("a scratch folder");
+        let path = folder.path().join(NAMES[1]);
+        written(folder.path(), 1..=5);
+        let before = std::fs::read(&path).expect("a file");
+        let (mut wal, first) = Wal::open(folder.path()).expect("sound");
+        wal.turn().expect("sound");
+        wal.write(&layer(6), seal(6)).expect("room");
+        wal.turn().expect("sound");
+        let group = wal.write(&layer(7), seal(7)).expect("room");
+        drop(wal);
+        let after = std::fs::read(&path).expect("a file");
+        let mut only_the_beginning = 0;
+        for at in 0..=group {
+            // Of the new group only what comes after `at` is on the disk.
+            let bytes = [&before[..at], &after[at..]].concat();
+            std::fs::write(&path, &bytes).expect("room");
+            let told = Wal::open(folder.path()).expect("sound").1;
+            let (old, young) = (told.old.rows(), told.young.rows());
+            match told.seal.map(|seal| seal.commits) {
+                Some(7) => assert_eq!((old, young), (layer(6).rows(), layer(7).rows())),
+                Some(6) if at == group => assert_eq!(old, first.young.rows()),
+                Some(6) => assert!(old.is_empty(), "at {at}: {old:?}"),
+                other => panic!("at {at}: {other:?}"),
+            }
+            only_the_beginning += usize::from(Group::of(&bytes).is_some() && at < group);
+        }
+        assert!(only_the_beginning > 60, "{only_the_beginning}");
     }
 
     #[test]
