@@ -8,7 +8,8 @@
 //! The names of sled's snapshots are certain once any file was flushed after them. When sled opens,
 //! it renames its snapshot, flushes no folder, and goes on to write over what only the snapshot
 //! tells of; nobody can step in between. On a file system that may keep the later flush of one file
-//! and lose the earlier renaming of another, that is a risk; ext4 with its journal and XFS keep their order.
+//! and lose the earlier renaming of another, that is a risk; ext4 with its journal and XFS keep
+//! their order.
 
 use std::collections::BTreeMap;
 use std::path::Path;
