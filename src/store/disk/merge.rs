@@ -9,7 +9,7 @@
 use std::ops::Bound;
 
 use super::layers::{Entries, Entry, row_bytes};
-use super::page;
+use super::page::{self, Keyed};
 use super::tree::{Tree, broken_page};
 use crate::store::StoreError;
 
@@ -98,13 +98,22 @@ impl Step {
         };
         rows.retain(|(key, _)| next.is_none_or(|next| &key[..] < next));
         let rows = page::changed(rows, group);
-        let name = page.map(|(name, _)| name);
+        self.write(tree, page.map(|(name, _)| name), &rows)
+    }
+
+    /// Writes the rows of the page of this name, if there is one yet: it goes when it has none.
+    fn write(
+        &mut self,
+        tree: &Tree,
+        name: Option<&[u8]>,
+        rows: &[Keyed<'_>],
+    ) -> Result<(), StoreError> {
         if let Some(name) = name.filter(|_| rows.is_empty()) {
             self.clear_before(tree, name)?;
             self.put(page::place(name), None);
         }
         // Until the page itself is written anew, what it has of the others is void.
-        for (name, page) in page::build(&rows, name).into_iter().rev() {
+        for (name, page) in page::build(rows, name).into_iter().rev() {
             self.put(page::place(&name), Some(page));
         }
         Ok(())
@@ -121,13 +130,7 @@ impl Step {
         let Ok(mut rows) = page::all(&page) else { return Ok(()) };
         let all = rows.len();
         rows.retain(|(key, _)| &key[..] < name);
-        if rows.len() < all {
-            debug_assert!(!rows.is_empty(), "a page is divided into parts that all have rows");
-            for (name, page) in page::build(&rows, Some(&before)) {
-                self.put(page::place(&name), Some(page));
-            }
-        }
-        Ok(())
+        if rows.len() < all { self.write(tree, Some(&before), &rows) } else { Ok(()) }
     }
 
     /// Moves the values of these keys themselves: of a family that was not paged before.

@@ -73,7 +73,6 @@ impl Sled {
             let starts = (0..STRETCHES).map(|n| first + n * step);
             edges.extend(starts.map(|start| [&[family][..], &start.to_be_bytes()].concat()));
         }
-        edges.sort();
         edges.dedup();
         Ok(edges)
     }
