@@ -23,8 +23,6 @@ pub struct Session {
     pub access_expires_at: Option<Timestamp>,
 }
 
-const LATER: &str = "Try again later; check the pdsUrl if it goes on.";
-
 /// Why there is no session.
 #[derive(Debug, Clone)]
 pub enum SessionFault {
@@ -87,7 +85,7 @@ pub fn read_session(answer: &Answer) -> Result<Session, SessionFault> {
             let fault = fault(Code::PlatformUnavailable, &format!("no session: {why}"));
             let fault = match answer {
                 Answer::NotSent { .. } => fault.rule("bluesky.unreachable"),
-                _ => fault.rule("bluesky.unavailable"),
+                _ => fault,
             };
             Err(SessionFault::Unavailable(fault.response(no_answer(why)).retryable()))
         }
@@ -115,8 +113,7 @@ fn refusal(status: u16, body: &[u8]) -> SessionFault {
         }
         (429 | 500.., _) => {
             let fault = fault(Code::PlatformUnavailable, &format!("the host answered {status}"));
-            let fault = fault.rule("bluesky.unavailable").response(response);
-            SessionFault::Unavailable(fault.retryable())
+            SessionFault::Unavailable(fault.response(response).retryable())
         }
         _ => {
             let fault = fault(Code::PlatformRejected, &format!("the host answered {status}"));
@@ -127,20 +124,23 @@ fn refusal(status: u16, body: &[u8]) -> SessionFault {
 
 /// The fault of a host that gave sessions before and now says neither yes nor no.
 pub fn unclear(said: Fault) -> Fault {
-    let fault = Fault { code: Code::PlatformUnavailable, ..said };
-    fault.rule("bluesky.unavailable").remedy(LATER).retryable()
+    let later = fault(Code::PlatformUnavailable, &said.message).retryable();
+    Fault { platform_response: said.platform_response, ..later }
 }
 
 fn fault(code: Code, message: &str) -> Fault {
-    let remedy = match code {
-        Code::PlatformUnavailable => LATER,
-        _ => {
-            "Check the identifier, and make a new app password under Settings, Privacy and \
-             security, App passwords; the account's own password does not do."
+    let (rule, remedy) = match code {
+        Code::PlatformUnavailable => {
+            ("bluesky.unavailable", "Try again later; check the pdsUrl if it goes on.")
         }
+        _ => (
+            "bluesky.auth",
+            "Check the identifier, and make a new app password under Settings, Privacy and \
+             security, App passwords; the account's own password does not do.",
+        ),
     };
     Fault::new(code, message)
-        .rule("bluesky.auth")
+        .rule(rule)
         .on(Platform::Bluesky)
         .remedy(remedy)
         .outcome(SendOutcome::NotSent)

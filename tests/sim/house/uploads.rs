@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use fanfare::admission::{Caller, NewUpload, Served};
-use fanfare::model::{Digest, MediaId, MediaSource};
+use fanfare::model::{Batch, Digest, MediaId, MediaSource};
 use serde_json::{Value, json};
 
 use super::files::{hash, keeper, picture};
@@ -85,7 +85,7 @@ pub async fn delete(
     let key = format!("delete-{id}");
     let served =
         rooms.admission.delete_upload(caller, &request(), Some(&key), &id.to_string()).await;
-    let needs = |batch: &fanfare::model::Batch| {
+    let needs = |batch: &Batch| {
         let mut items = batch.contents.values().flat_map(|content| &content.media);
         !batch.is_settled() && items.any(|item| item.source == MediaSource::Upload(id))
     };
