@@ -65,6 +65,10 @@ impl Store for Counting {
         self.store.flush()
     }
 
+    fn tidy(&self) -> Result<(), StoreError> {
+        self.store.tidy()
+    }
+
     fn begin_epoch(&self) -> Result<u64, StoreError> {
         self.store.begin_epoch()
     }

@@ -217,6 +217,14 @@ impl Core {
         Ok(std::mem::take(&mut self.releases))
     }
 
+    /// What a turn leaves to do that nobody waits for.
+    ///
+    /// # Errors
+    /// As `turn`.
+    pub(super) fn tidy(&self) -> Result<(), StoreError> {
+        self.store.tidy()
+    }
+
     /// How long the shell may sleep, at most.
     pub fn idle_for(&self, now: Timestamp) -> Option<Millis> {
         let refill = self.horizon.minus(HORIZON_REFILL);

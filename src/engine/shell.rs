@@ -97,16 +97,18 @@ impl Shell {
             self.mailbox.visible.store(self.turn, Ordering::Release);
             let releases = self.take_turn(&mut inputs)?;
             self.mailbox.durable.send_replace(self.turn);
+            self.let_out(releases);
             let newest = self.core.newest_notice();
             self.mailbox.noticed.send_if_modified(|known| {
                 let fresh = *known != newest;
                 *known = newest;
                 fresh
             });
-            self.let_out(releases);
             if self.core.is_drained() {
                 break;
             }
+            // Whoever was answered is on the way back meanwhile.
+            self.core.tidy()?;
         }
         Ok(())
     }

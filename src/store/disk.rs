@@ -60,6 +60,8 @@ const PAGED_FORMAT: u32 = 4;
 const YOUNG_BYTES_MAX: usize = if cfg!(debug_assertions) { 8 << 10 } else { 2 << 20 };
 /// For each byte of the log so many are merged: the old layer is gone before the next is full.
 const MERGE_PACE: usize = 2;
+/// So much may be owed after a flush, for `tidy` to merge.
+const OWED_BYTES_MAX: usize = if cfg!(debug_assertions) { 4 << 10 } else { 256 << 10 };
 /// More than this does not wait for a flush.
 const WAITING_BYTES_MAX: usize = 512 << 10;
 
@@ -411,10 +413,18 @@ impl Store for Sled {
         {
             let mut writer = self.writer();
             writer.note(flushed)?;
-            self.merge(&mut writer)?;
+            if writer.owed > OWED_BYTES_MAX {
+                self.merge(&mut writer)?;
+            }
         }
         self.remove_files(loosened);
         Ok(())
+    }
+
+    fn tidy(&self) -> Result<(), StoreError> {
+        let mut writer = self.writer();
+        writer.check("merge")?;
+        self.merge(&mut writer)
     }
 
     fn begin_epoch(&self) -> Result<u64, StoreError> {
