@@ -72,6 +72,10 @@ impl Deliverer {
 
     /// Fans out what is new and begins what is due; how long there is nothing to do.
     async fn go_on(&mut self) -> Result<Duration, Trouble> {
+        if self.webhooks.nobody_hears()? {
+            self.webhooks.let_be().await?;
+            return Ok(LONGEST_SLEEP.as_duration());
+        }
         while self.webhooks.fan_out().await? {}
         while let Some(done) = self.tasks.try_join_next() {
             self.ended(done);

@@ -39,9 +39,6 @@ impl Trouble {
 enum Next {
     /// There are none.
     Nothing,
-    /// There is no endpoint: what is made later hears only what comes later still, so the cursor
-    /// may stay where it is.
-    Unheard,
     /// Deliveries.
     Some(Box<FanOut>),
 }
@@ -65,14 +62,6 @@ impl Webhooks {
         let planned = aside(move || this.plan_fan_out()).await;
         let plan = match planned.map_err(|e| Trouble::Record(e.to_string()))?? {
             Next::Nothing => return Ok(false),
-            Next::Unheard => {
-                // A commit a notice, to say that nobody hears it, would cost as much as the post.
-                let unheard = self.unheard.fetch_add(1, Ordering::Relaxed) + 1;
-                if unheard >= UNHEARD_MAX {
-                    self.pass_over().await?;
-                }
-                return Ok(false);
-            }
             Next::Some(plan) => plan,
         };
         let mut writes = plan.writes;
@@ -84,6 +73,22 @@ impl Webhooks {
         writes.push(Write::Put(Key::NoticeCursor, Record::NoticeCursor(plan.after)));
         self.options.engine.write(vec![(Key::NoticeCursor, plan.before)], writes).await?;
         Ok(plan.more)
+    }
+
+    /// Whether there is no endpoint. It is looked for here and now: where nobody hears, a look at
+    /// each notice from another thread would cost more than all else about it.
+    pub(super) fn nobody_hears(&self) -> Result<bool, Trouble> {
+        let (from, to) = (EndpointId::from_raw(0), EndpointId::from_raw(u128::MAX));
+        let (from, to) = (Key::Endpoint(from), Key::Endpoint(to));
+        Ok(self.options.store.scan(&from, &to, Order::Ascending, 1)?.is_empty())
+    }
+
+    /// Lets notices be that nobody hears: what is made later hears only what comes later still, so
+    /// the cursor may stay where it is for a while. A commit a notice, to say that nobody hears
+    /// it, would cost as much as the post.
+    pub(super) async fn let_be(&self) -> Result<(), Trouble> {
+        let unheard = self.unheard.fetch_add(1, Ordering::Relaxed) + 1;
+        if unheard >= UNHEARD_MAX { self.pass_over().await } else { Ok(()) }
     }
 
     /// Moves the cursor over notices that nobody hears, if there are any.
@@ -119,7 +124,7 @@ impl Webhooks {
         let store = &self.options.store;
         let endpoints = self.all().map_err(|fault| Trouble::Record(fault.message))?;
         if endpoints.is_empty() {
-            return Ok(Next::Unheard);
+            return Ok(Next::Nothing);
         }
         let before = store.get(&Key::NoticeCursor)?;
         let from = match &before {
