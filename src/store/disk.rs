@@ -10,6 +10,7 @@
 //! a log of ours; their rows go to sled later, sorted, without what has changed since, and many to
 //! a value.
 
+mod begin;
 mod database;
 mod file;
 mod guard;
@@ -44,16 +45,9 @@ use wal::{Told, Wal};
 
 use super::pack::{self, Rows};
 use super::still::{self, Aside};
-use super::{
-    FORMAT, Key, MetaRecord, Order, RawFrame, Record, Scanned, Store, StoreError, Write, read,
-    record,
-};
+use super::{Key, Order, RawFrame, Record, Scanned, Store, StoreError, Write, read};
 use crate::model::Digest;
 
-/// Stores have been sealed since this format.
-const SEALED_FORMAT: u32 = 3;
-/// Rows have shared pages since this format.
-const PAGED_FORMAT: u32 = 4;
 /// With so many bytes the young layer becomes old. The more, the more often a row changes before
 /// it is merged, and the more memory it takes: two layers and what is around each row, up to ten
 /// times this. Builds with debug assertions merge early, so that every test meets it.
@@ -115,7 +109,7 @@ impl Sled {
         let file = DataFile::of(folder)?;
         let tree = Tree { db, spill: SpillFolder::open(folder)? };
         let reached = Reached::open(folder)?;
-        refuse_newer(&tree)?;
+        begin::refuse_newer(&tree)?;
         let (wal, Told { old, young, seal }) = Wal::open(folder)?;
         file::sync_new_store(folder)?;
         let writer = Writer {
@@ -170,63 +164,8 @@ impl Sled {
         file::folder_bytes(&self.folder)
     }
 
-    /// Reads the epoch, or makes the first meta record in a new store.
-    fn begin(&self) -> Result<(), StoreError> {
-        let Some(Record::Meta(meta)) = self.get(&Key::Meta)? else {
-            if file::is_marked(&self.folder) {
-                return Err(self.corrupt("it was in use before and opened empty".to_owned()));
-            }
-            self.write_meta(|_| 0)?;
-            return file::mark(&self.folder);
-        };
-        self.check_count(meta.format)?;
-        self.epoch.store(meta.epoch, Ordering::SeqCst);
-        if meta.format < PAGED_FORMAT {
-            let mut writer = self.writer();
-            merge::lay_out(&self.tree, |puts| self.give(&mut writer, puts))?;
-        }
-        // Programs of formats below 5 take void rows of pages for rows.
-        if meta.format < FORMAT {
-            self.write_meta(|epoch| epoch)?;
-        }
-        if file::is_marked(&self.folder) { Ok(()) } else { file::mark(&self.folder) }
-    }
-
-    /// Whether the newest commits are all there.
-    fn check_count(&self, format: u32) -> Result<(), StoreError> {
-        let reached = self.reached.commits();
-        let problem = match self.writer().seal {
-            Some(Seal { commits, .. }) if commits >= reached => return Ok(()),
-            None if format < SEALED_FORMAT => return Ok(()),
-            Some(Seal { commits, .. }) => {
-                format!("it had {reached} commits, and the newest it shows is {commits}")
-            }
-            None => "its seal is gone".to_owned(),
-        };
-        Err(self.corrupt(problem))
-    }
-
     fn corrupt(&self, problem: String) -> StoreError {
         StoreError::Corrupt { key: format!("the store in {}", self.folder.display()), problem }
-    }
-
-    fn write_meta(&self, next: impl FnOnce(u64) -> u64) -> Result<u64, StoreError> {
-        let mut writer = self.writer();
-        writer.check("begin epoch")?;
-        let epoch = next(self.epoch.load(Ordering::SeqCst));
-        let meta = Record::Meta(MetaRecord { format: FORMAT, epoch });
-        let value = Some(record::encode(&Key::Meta, &meta));
-        self.apply(&mut writer, &[Write::Put(Key::Meta, meta)])?;
-        self.epoch.store(epoch, Ordering::SeqCst);
-        drop(writer);
-        self.flush()?;
-        // In the tree as well, where programs of other formats look.
-        let meta = Put { place: Key::Meta.encode(), value };
-        let old_seal = Put { place: seal::KEY.to_vec(), value: None };
-        let mut writer = self.writer();
-        self.give(&mut writer, vec![meta, old_seal])?;
-        self.settle_tree(&mut writer)?;
-        Ok(epoch)
     }
 
     fn apply(&self, writer: &mut Writer, writes: &[Write]) -> Result<(), StoreError> {
@@ -455,16 +394,6 @@ impl Store for Sled {
             return Ok(());
         }
         Err(self.corrupt("some of its records are older than they were, or gone".to_owned()))
-    }
-}
-
-/// Refuses a tree that a newer program wrote.
-fn refuse_newer(tree: &Tree) -> Result<(), StoreError> {
-    match read::get(tree, &Key::Meta)? {
-        Some(Record::Meta(MetaRecord { format, .. })) if format > FORMAT => {
-            Err(StoreError::TooNew { found: format, known: FORMAT })
-        }
-        _ => Ok(()),
     }
 }
 

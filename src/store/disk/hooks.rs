@@ -5,11 +5,12 @@ use std::path::Path;
 
 use sled::IVec;
 
+use super::begin::PAGED_FORMAT;
 use super::database::Database;
 use super::layers::{Entries, Entry, Layer};
 use super::spill::SpillFolder;
 use super::tree::Tree;
-use super::{PAGED_FORMAT, Sled, merge, page, seal, wal};
+use super::{Sled, merge, page, seal, wal};
 use crate::store::pack::{NO_ROWS_FROM, Rows};
 use crate::store::{Key, MetaRecord, Order, Record, StoreError, record};
 
