@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use fanfare::engine::{Call, Core, Input, Moment, NewTarget, Options, Release, Report, Submission};
 use fanfare::model::{
-    AccountId, Code, Content, ContentIx, Cursor, Errand, Fault, KeyId, Millis, Outcome, Output,
-    Platform, ProfileId, Receipt, RequestId, Timestamp, Verdict,
+    AccountId, Code, Content, ContentIx, Cursor, Digest, Errand, Fault, KeyId, Millis, Outcome,
+    Output, Platform, ProfileId, Receipt, RequestId, Timestamp, Verdict,
 };
 use fanfare::store::{
     Key, Memory, Order, RawFrame, Record, Scanned, Store, StoreError, Write, load_batch,
@@ -161,6 +161,10 @@ impl Store for Counting {
     fn get(&self, key: &Key) -> Result<Option<Record>, StoreError> {
         self.reads.fetch_add(1, Ordering::Relaxed);
         self.store.get(key)
+    }
+
+    fn claim_places(&self, id: &Digest) -> Result<Vec<Timestamp>, StoreError> {
+        self.store.claim_places(id)
     }
 
     fn scan_checked(

@@ -45,6 +45,10 @@ impl Store for Counting {
         self.store.get(key)
     }
 
+    fn claim_places(&self, id: &Digest) -> Result<Vec<Timestamp>, StoreError> {
+        self.store.claim_places(id)
+    }
+
     fn scan_checked(
         &self,
         from: &[u8],

@@ -74,7 +74,7 @@ async fn keys_are_forgotten_when_their_time_and_their_batch_are_over() {
     let store = Memory::new();
     let (handle, definition) = engine(&store);
     let shared: Arc<dyn Store> = Arc::new(store.clone());
-    let there = |n: u8| store.get(&Key::Claim(Digest([n; 32]))).expect("read").is_some();
+    let there = |n: u8| store.claim(&Digest([n; 32])).expect("read").is_some();
     handle.submit(submission(1, definition, None)).await.expect("published");
     let far = NOW.plus(Millis(DAY.0 * 30));
     handle.submit(submission(2, definition, Some(far))).await.expect("queued");

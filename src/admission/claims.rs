@@ -5,7 +5,7 @@ use super::create::Admission;
 use super::faults;
 use crate::engine::{Claim, EngineError, Records, Submitted, WriteError};
 use crate::model::{Fault, IDEMPOTENCY_KEY_CHARS_MAX, RequestId, Secret};
-use crate::store::{ClaimRecord, ClaimState, Key, Record};
+use crate::store::{ClaimRecord, ClaimState};
 use crate::wire::{self, Reply};
 
 /// How often records are planned again that changed meanwhile.
@@ -61,9 +61,9 @@ impl Admission {
         // Nearly always the key is new, or its reply is decided and stays as it is, and the engine
         // need not be asked to know it. Should it be claimed from here on, the engine finds that
         // out itself.
-        let known = self.options.store.get(&Key::Claim(keyed.claim.id));
+        let known = self.options.store.claim(&keyed.claim.id);
         let known = known.map_err(|problem| faults::unreadable(&problem))?;
-        if let Some(settled) = self.settled(known, keyed.claim) {
+        if let Some(settled) = self.settled(known.map(|(_, record)| record), keyed.claim) {
             // Of an engine that has stopped it is certain, so far, that it took nothing.
             if self.options.engine.is_stopped() {
                 return Err(faults::engine(&EngineError::Stopping));
@@ -81,15 +81,15 @@ impl Admission {
     }
 
     /// What a claim's record says for certain: that there is none, or the reply that it keeps.
-    fn settled(&self, known: Option<Record>, claim: Claim) -> Option<Option<Reply>> {
+    fn settled(&self, known: Option<ClaimRecord>, claim: Claim) -> Option<Option<Reply>> {
         match known {
             None => Some(None),
-            Some(Record::Claim(ClaimRecord {
+            Some(ClaimRecord {
                 fingerprint,
                 expires_at,
                 state: ClaimState::Replied { status, body },
                 ..
-            })) if fingerprint == claim.fingerprint && expires_at > (self.options.now)() => {
+            }) if fingerprint == claim.fingerprint && expires_at > (self.options.now)() => {
                 Some(Some(Reply { status, body }))
             }
             Some(_) => None,

@@ -10,7 +10,7 @@ use super::read::Taker;
 use super::{BackupError, file, sync_parent};
 use crate::media::{Incoming, Media};
 use crate::model::Dice;
-use crate::store::{Framed, Sled, Store as _, StoreError, Write};
+use crate::store::{Framed, Sled, Store as _, StoreError, Write, key_now};
 
 /// Bytes of frames gathered for one commit: with keys and overhead they stay below its limit.
 const COMMIT_BYTES: usize = 32 << 10;
@@ -118,7 +118,7 @@ fn commit(store: &Sled, writes: &[Write]) -> Result<(), StoreError> {
 impl Taker for Build<'_> {
     fn row(&mut self, framed: Framed) -> Result<(), BackupError> {
         self.bytes += framed.frame.len();
-        self.writes.push(Write::Put(framed.key, framed.record));
+        self.writes.push(Write::Put(key_now(framed.key, &framed.record), framed.record));
         if self.bytes > COMMIT_BYTES || self.writes.len() >= COMMIT_ROWS {
             self.commit()?;
         }

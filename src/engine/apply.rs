@@ -213,12 +213,12 @@ impl Core {
     fn reply(&mut self, batch: &Arc<Batch>, writes: &mut Vec<Write>) -> Result<(), StoreError> {
         let reply = wire::batch_reply(batch, &self.options.links);
         if let Some(claim) = batch.claim {
-            let key = Key::Claim(claim);
             // The accepting commit brings its own record in the same writes; afterwards the
             // stored one is completed.
             let pending = writes.iter_mut().find_map(|write| match write {
-                Write::Put(at, Record::Claim(record)) | Write::New(at, Record::Claim(record))
-                    if *at == key =>
+                Write::Put(Key::Claim(_, id), Record::Claim(record))
+                | Write::New(Key::Claim(_, id), Record::Claim(record))
+                    if *id == claim =>
                 {
                     Some(record)
                 }
@@ -228,7 +228,7 @@ impl Core {
             match pending {
                 Some(record) => record.state = state,
                 None => {
-                    if let Some(Record::Claim(record)) = self.store.get(&key)? {
+                    if let Some((key, record)) = self.store.claim(&claim)? {
                         let record = ClaimRecord { state, ..record };
                         writes.push(Write::Put(key, Record::Claim(record)));
                     }

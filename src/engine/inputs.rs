@@ -187,18 +187,19 @@ impl Core {
         let fingerprint = claim.fingerprint;
         let record = ClaimRecord { fingerprint, created_at, expires_at, batch, state };
         [
-            Write::Put(Key::Claim(claim.id), Record::Claim(record)),
+            // Whoever writes it has seen that no record of this id is kept.
+            Write::New(Key::Claim(expires_at, claim.id), Record::Claim(record)),
             Write::Put(Key::ClaimExpiry(expires_at, claim.id), Record::Mark),
         ]
     }
 
     pub(super) fn claimed(&self, claim: Claim) -> Result<Claimed, StoreError> {
-        let Some(Record::Claim(record)) = self.store.get(&Key::Claim(claim.id))? else {
+        let Some((key, record)) = self.store.claim(&claim.id)? else {
             return Ok(Claimed::Free(Vec::new()));
         };
         if record.expires_at <= self.moment.at && !self.lives(record.batch)? {
             let stale = Key::ClaimExpiry(record.expires_at, claim.id);
-            return Ok(Claimed::Free(vec![Write::Delete(stale)]));
+            return Ok(Claimed::Free(vec![Write::Delete(key), Write::Delete(stale)]));
         }
         if record.fingerprint != claim.fingerprint {
             return Ok(Claimed::Mismatch);
@@ -206,7 +207,7 @@ impl Core {
         Ok(match (record.state, record.batch) {
             (ClaimState::Replied { status, body }, _) => Claimed::Replied(Reply { status, body }),
             (ClaimState::Running, Some(batch)) => Claimed::Running(batch),
-            (ClaimState::Running, None) => Claimed::Free(Vec::new()),
+            (ClaimState::Running, None) => Claimed::Free(vec![Write::Delete(key)]),
         })
     }
 

@@ -43,10 +43,11 @@ use spill::SpillFolder;
 use tree::Tree;
 use wal::{Told, Wal};
 
+use super::claims::ClaimIndex;
 use super::pack::{self, Rows};
 use super::still::{self, Aside};
 use super::{Key, Order, RawFrame, Record, Scanned, Store, StoreError, Write, read};
-use crate::model::Digest;
+use crate::model::{Digest, Timestamp};
 
 /// With so many bytes the young layer becomes old. The more, the more often a row changes before
 /// it is merged, and the more memory it takes: two layers and what is around each row, up to ten
@@ -72,6 +73,9 @@ pub struct Sled {
     /// has the writer changes it.
     layers: RwLock<Layers>,
     writer: Mutex<Writer>,
+    /// Where claims are, once all rows have been read or somebody has asked. Only who has the
+    /// writer changes it.
+    claims: RwLock<Option<ClaimIndex>>,
     _hold: Hold,
 }
 
@@ -131,6 +135,7 @@ impl Sled {
             epoch: AtomicU64::new(0),
             layers: RwLock::new(layers),
             writer: Mutex::new(writer),
+            claims: RwLock::default(),
             _hold: hold,
         };
         store.begin()?;
@@ -169,7 +174,10 @@ impl Sled {
     }
 
     fn apply(&self, writer: &mut Writer, writes: &[Write]) -> Result<(), StoreError> {
-        let seal = writer.seal.map_or_else(|| self.sealed_anew(), Ok)?;
+        let seal = match writer.seal {
+            Some(seal) => seal,
+            None => self.read_through()?.0,
+        };
         let layers = self.layers();
         let view = self.view(&layers);
         let plan = pack::plan(&view, writes)?;
@@ -191,6 +199,9 @@ impl Sled {
         writer.seal = Some(seal.after(&changes));
         writer.loosened.extend(plan.loosened);
         self.layers_mut().add(changes);
+        if let Some(index) = self.claims_mut().as_mut() {
+            index.follow(&self.view(&self.layers()), writes)?;
+        }
         Ok(())
     }
 
@@ -277,6 +288,10 @@ impl Sled {
         self.layers.write().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn claims_mut(&self) -> RwLockWriteGuard<'_, Option<ClaimIndex>> {
+        self.claims.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
     const fn view<'a>(&'a self, layers: &'a Layers) -> View<'a> {
         View { tree: &self.tree, layers }
     }
@@ -316,6 +331,20 @@ impl Sled {
 impl Store for Sled {
     fn get(&self, key: &Key) -> Result<Option<Record>, StoreError> {
         read::get(&self.view(&self.layers()), key)
+    }
+
+    fn claim_places(&self, id: &Digest) -> Result<Vec<Timestamp>, StoreError> {
+        let find = || {
+            let claims = self.claims.read().unwrap_or_else(PoisonError::into_inner);
+            claims.as_ref().map(|index| index.find(id))
+        };
+        if let Some(found) = find() {
+            return Ok(found);
+        }
+        // While the writer is ours, nobody commits.
+        let _writer = self.writer();
+        let index = ClaimIndex::of(&self.view(&self.layers()))?;
+        Ok(self.claims_mut().insert(index).find(id))
     }
 
     fn scan_checked(
@@ -387,10 +416,14 @@ impl Store for Sled {
 
     fn check_whole(&self) -> Result<(), StoreError> {
         let before = self.writer().seal;
-        let sum = self.sealed_anew()?.sum;
+        let (seal, claims) = self.read_through()?;
+        let writer = self.writer();
         // A commit meanwhile is in the sum or not, or in part.
-        let quiet = before == self.writer().seal;
-        if !quiet || before.is_none_or(|seal| seal.sum == sum) {
+        if before != writer.seal {
+            return Ok(());
+        }
+        if before.is_none_or(|before| before.sum == seal.sum) {
+            self.claims_mut().get_or_insert(claims);
             return Ok(());
         }
         Err(self.corrupt("some of its records are older than they were, or gone".to_owned()))

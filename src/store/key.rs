@@ -70,8 +70,11 @@ pub enum Key {
     Timer(Timestamp, BatchId),
     /// `21 post`. Finds a post's batch; in this order posts are listed. Immutable.
     Post(PostId),
-    /// `22 claim`. An idempotency record. Updated once, when its reply is decided; expires.
-    Claim(Digest),
+    /// `22 instant claim`. An idempotency record, under the instant when it expires. Updated once,
+    /// when its reply is decided; deleted when it has expired.
+    Claim(Timestamp, Digest),
+    /// `22 claim`. The same as formats before 6 kept it. Only read.
+    OldClaim(Digest),
     /// `23 instant claim`. When to look whether a claim has expired. Moved or deleted then.
     ClaimExpiry(Timestamp, Digest),
     /// `24 instant batch`. When a batch settled: in this order journals are trimmed.
@@ -141,7 +144,8 @@ const UPKEEP: u8 = 0x25;
 const NOTICE: u8 = 0x26;
 const DELIVERY_DUE: u8 = 0x27;
 /// Families, in order, whose rows are mostly made, read and removed next to each other.
-pub(super) const PAGED: [u8; 6] = [BATCH, DELIVERY, POST, CLAIM_EXPIRY, SETTLED, NOTICE];
+pub(super) const PAGED: [u8; 8] =
+    [BATCH, DELIVERY, TIMER, POST, CLAIM, CLAIM_EXPIRY, SETTLED, NOTICE];
 // The parts of a batch, after its id.
 const PART_HEAD: u8 = 0x00;
 const PART_TARGET: u8 = 0x01;
@@ -202,7 +206,8 @@ impl Key {
             Self::EndpointSince(id) => raw_key(&mut out, ENDPOINT_SINCE, id.raw()),
             Self::Timer(at, id) => timed_key(&mut out, TIMER, *at, &id.raw().to_be_bytes()),
             Self::Post(id) => raw_key(&mut out, POST, id.raw()),
-            Self::Claim(digest) => digest_key(&mut out, CLAIM, digest),
+            Self::Claim(at, digest) => timed_key(&mut out, CLAIM, *at, &digest.0),
+            Self::OldClaim(digest) => digest_key(&mut out, CLAIM, digest),
             Self::ClaimExpiry(at, digest) => timed_key(&mut out, CLAIM_EXPIRY, *at, &digest.0),
             Self::Settled(at, id) => timed_key(&mut out, SETTLED, *at, &id.raw().to_be_bytes()),
             Self::Upkeep(digest) => digest_key(&mut out, UPKEEP, digest),
@@ -254,7 +259,13 @@ impl Key {
                 Self::Timer(at, BatchId::from_raw(raw(rest)?))
             }
             POST => Self::Post(PostId::from_raw(raw(rest)?)),
-            CLAIM => Self::Claim(digest(rest)?),
+            CLAIM => match digest(rest) {
+                Some(id) => Self::OldClaim(id),
+                None => {
+                    let (at, rest) = time(rest)?;
+                    Self::Claim(at, digest(rest)?)
+                }
+            },
             CLAIM_EXPIRY => {
                 let (at, rest) = time(rest)?;
                 Self::ClaimExpiry(at, digest(rest)?)
@@ -274,6 +285,11 @@ impl Key {
             _ => return None,
         })
     }
+}
+
+/// Where the keys of claims begin, and where they end.
+pub(super) const fn claims() -> ([u8; 1], [u8; 1]) {
+    ([CLAIM], [CLAIM_EXPIRY])
 }
 
 impl Ord for Key {
@@ -413,7 +429,7 @@ impl fmt::Display for Key {
             Self::EndpointSince(id) => write!(f, "the events before webhook endpoint {id}"),
             Self::Timer(at, id) => write!(f, "timer of {id} at {at}"),
             Self::Post(id) => write!(f, "index of {id}"),
-            Self::Claim(digest) => write!(f, "idempotency record {digest}"),
+            Self::Claim(_, id) | Self::OldClaim(id) => write!(f, "idempotency record {id}"),
             Self::ClaimExpiry(at, digest) => write!(f, "expiry at {at} of claim {digest}"),
             Self::Settled(at, id) => write!(f, "settled mark of {id} at {at}"),
             Self::Upkeep(digest) => write!(f, "upkeep record {digest}"),

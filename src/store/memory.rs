@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::claims::ClaimIndex;
 use super::pack::{self, Change, Plan, Rows, Visitor};
 use super::still::{self, Aside};
 use super::{
     FORMAT, Key, MetaRecord, Order, RawFrame, Record, Scanned, Store, StoreError, Write, read,
 };
-use crate::model::Digest;
+use crate::model::{Digest, Timestamp};
 
 /// A store in memory. Clones are handles on the same store, so a core that should be dead can
 /// still hold one and be fenced.
@@ -26,6 +27,8 @@ struct Image {
     /// One for each commit since the last flush, oldest first.
     unflushed: Vec<Undo>,
     loosened: Vec<Digest>,
+    /// Where claims are, once somebody has asked.
+    claims: Option<ClaimIndex>,
     epoch: u64,
     fails_in: Option<u64>,
     /// The still under way.
@@ -54,6 +57,7 @@ impl Memory {
         }
         // What survived is on the disk now.
         image.unflushed.clear();
+        image.claims = None;
         image.fails_in = None;
         image.epoch = image.stored_epoch();
         drop(image);
@@ -108,6 +112,15 @@ impl Store for Memory {
         read::get(&*self.lock(), key)
     }
 
+    fn claim_places(&self, id: &Digest) -> Result<Vec<Timestamp>, StoreError> {
+        let mut image = self.lock();
+        let index = match image.claims.take() {
+            Some(index) => index,
+            None => ClaimIndex::of(&*image)?,
+        };
+        Ok(image.claims.insert(index).find(id))
+    }
+
     fn scan_checked(
         &self,
         from: &[u8],
@@ -131,6 +144,10 @@ impl Store for Memory {
             image.aside = Some(aside);
         }
         image.apply(plan);
+        if let Some(mut index) = image.claims.take() {
+            index.follow(&*image, writes)?;
+            image.claims = Some(index);
+        }
         Ok(())
     }
 

@@ -13,6 +13,7 @@
 mod key;
 mod record;
 mod batch;
+mod claims;
 mod pack;
 mod read;
 mod still;
@@ -30,6 +31,7 @@ mod tests;
 pub use aside::{BrokeOff, aside};
 pub use audit::{Audit, audit, kept_catalog};
 pub use batch::{batch_writes, load_batch};
+pub use claims::key_now;
 pub use disk::Sled;
 pub use key::Key;
 pub use memory::Memory;
@@ -41,8 +43,10 @@ pub use record::{
 pub use still::{Framed, RawFrame, Still};
 pub use verify::{Finding, VerifyReport, verify};
 
+use crate::model::{Digest, Timestamp};
+
 /// The format of the store as a whole: raised when an older program must not open it.
-pub const FORMAT: u32 = 5;
+pub const FORMAT: u32 = 6;
 
 /// One change to one key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -151,6 +155,27 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// `Corrupt` when the bytes there do not hold; `Disk` when they cannot be read.
     fn get(&self, key: &Key) -> Result<Option<Record>, StoreError>;
+
+    /// The instants that the idempotency record of `id` may be kept under: nearly always one, or
+    /// none where there is no record.
+    ///
+    /// # Errors
+    /// `Corrupt` when what tells it does not hold; `Disk`.
+    fn claim_places(&self, id: &Digest) -> Result<Vec<Timestamp>, StoreError>;
+
+    /// The idempotency record of `id`, and its key.
+    ///
+    /// # Errors
+    /// As `get`.
+    fn claim(&self, id: &Digest) -> Result<Option<(Key, ClaimRecord)>, StoreError> {
+        for at in self.claim_places(id)? {
+            let key = Key::Claim(at, *id);
+            if let Some(Record::Claim(record)) = self.get(&key)? {
+                return Ok(Some((key, record)));
+            }
+        }
+        Ok(None)
+    }
 
     /// Up to `limit` keys with `from <= key <= to` by their bytes, each with its record or with
     /// what is wrong with it. Rows that the store keeps for itself appear only where they are

@@ -320,7 +320,7 @@ impl Maker {
             12 => Key::Entry(batch, self.num() as u32),
             13 => Key::Timer(self.at(), batch),
             14 => Key::Post(PostId::from_raw(self.wide())),
-            15 => Key::Claim(self.digest()),
+            15 => Key::Claim(self.at(), self.digest()),
             16 => Key::ClaimExpiry(self.at(), self.digest()),
             17 => Key::Settled(self.at(), batch),
             18 => Key::Upkeep(self.digest()),
@@ -332,6 +332,7 @@ impl Maker {
             24 => Key::EndpointHealth(EndpointId::from_raw(self.wide())),
             25 => Key::OauthState(self.digest()),
             26 => Key::Fetched(batch, self.digest()),
+            34 => Key::OldClaim(self.digest()),
             32 => Key::Removing(AccountId::from_raw(self.wide())),
             33 => Key::EndpointSince(EndpointId::from_raw(self.wide())),
             kind => self.delivery_key(kind),
@@ -372,7 +373,7 @@ impl Maker {
                 batch: BatchId::from_raw(self.wide()),
                 ix: TargetIx(self.num() as u8),
             }),
-            Key::Claim(_) => Record::Claim(self.claim()),
+            Key::Claim(..) | Key::OldClaim(_) => Record::Claim(self.claim()),
             Key::ClaimExpiry(..)
             | Key::Settled(..)
             | Key::MediaByTime(..)
@@ -440,7 +441,7 @@ impl Maker {
     }
 }
 
-const KINDS: u64 = 34;
+const KINDS: u64 = 35;
 
 /// Any key of any family.
 pub(in crate::store) fn any_key() -> impl Strategy<Value = Key> {

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::batch::Parts;
-use super::{ClaimState, Key, Order, Record, Scanned, Store, StoreError};
+use super::{ClaimRecord, ClaimState, Key, Order, Record, Scanned, Store, StoreError};
 use crate::machine::stored_wake;
-use crate::model::{BatchId, Timestamp};
+use crate::model::{BatchId, Digest, Timestamp};
 
 /// Rows looked at between two breaths of the writer.
 const PAGE_ROWS: usize = 512;
@@ -153,14 +153,8 @@ impl<'a> Walk<'a> {
                     self.found(key, format!("it points to {target}, which is not this post"));
                 }
             }
-            (Key::Claim(_), Record::Claim(claim)) if claim.state == ClaimState::Running => {
-                match claim.batch {
-                    None => self.found(key, "it is running and names no batch"),
-                    Some(batch) if matches!(self.peek(&Key::Batch(batch))?, Peek::Nothing) => {
-                        self.found(key, format!("it is running for {batch}, which is missing"));
-                    }
-                    Some(_) => {}
-                }
+            (Key::Claim(at, id), Record::Claim(claim)) => {
+                self.check_claim(key, (at, id), &claim)?
             }
             (Key::Delivery(..) | Key::DeliveryDue(..) | Key::MediaByTime(..), record) => {
                 self.check_turns(key, &record)?;
@@ -169,6 +163,35 @@ impl<'a> Walk<'a> {
                 if let Some(current) = &mut self.current {
                     current.parts.take(&key, record);
                 }
+            }
+        }
+        Ok(())
+    }
+
+    /// A key is claimed once, and what is running has a batch.
+    fn check_claim(
+        &mut self,
+        key: Key,
+        (at, id): (Timestamp, Digest),
+        claim: &ClaimRecord,
+    ) -> Result<(), StoreError> {
+        let others = match self.store.claim_places(&id) {
+            // What hides the places is a finding of its own.
+            Err(StoreError::Corrupt { .. }) => Vec::new(),
+            places => places?,
+        };
+        for other in others.into_iter().filter(|other| *other != at) {
+            if !self.is_missing(&Key::Claim(other, id))? {
+                self.found(key, format!("its id is claimed again until {other}"));
+            }
+        }
+        if claim.state == ClaimState::Running {
+            match claim.batch {
+                None => self.found(key, "it is running and names no batch"),
+                Some(batch) if matches!(self.peek(&Key::Batch(batch))?, Peek::Nothing) => {
+                    self.found(key, format!("it is running for {batch}, which is missing"));
+                }
+                Some(_) => {}
             }
         }
         Ok(())

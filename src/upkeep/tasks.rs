@@ -52,10 +52,10 @@ pub async fn expire_claims(
     let due = store.scan(&from, &to, Order::Ascending, page)?;
     for (key, _) in &due {
         let Key::ClaimExpiry(_, id) = key else { continue };
-        let claim = store.get(&Key::Claim(*id))?;
+        let claim = store.claim(id)?;
         let mut writes = vec![Write::Delete(*key)];
         let mut expect = Vec::new();
-        if let Some(Record::Claim(record)) = claim {
+        if let Some((kept, record)) = claim {
             let lives = match record.batch {
                 Some(batch) => {
                     load_batch(store.as_ref(), batch)?.is_some_and(|batch| !batch.is_settled())
@@ -65,9 +65,9 @@ pub async fn expire_claims(
             if lives {
                 writes.push(Write::Put(Key::ClaimExpiry(now.plus(LOOK_AGAIN), *id), Record::Mark));
             } else if record.expires_at <= now {
-                writes.push(Write::Delete(Key::Claim(*id)));
+                writes.push(Write::Delete(kept));
                 // The key may be claimed anew while we look; then it is not ours to forget.
-                expect.push((Key::Claim(*id), Some(Record::Claim(record))));
+                expect.push((kept, Some(Record::Claim(record))));
             }
         }
         match engine.write(expect, writes).await {

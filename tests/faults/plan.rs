@@ -171,8 +171,9 @@ impl Plan {
             writes.push(Write::Put(Key::Post(target.post), Record::Post(place)));
         }
         if let Some(claim) = batch.claim {
-            let record = Record::Claim(self.claim(round, &batch, stage));
-            writes.push(Write::Put(Key::Claim(claim), record));
+            let record = self.claim(round, &batch, stage);
+            let key = Key::Claim(record.expires_at, claim);
+            writes.push(Write::Put(key, Record::Claim(record)));
             writes.push(Write::Put(Key::ClaimExpiry(at(round + 99), claim), Record::Mark));
         }
         let rows = writes.into_iter().map(|write| match write {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use fanfare::model::{Digest, Timestamp};
 use fanfare::store::{
     ClaimState, Key, Memory, Order, RawFrame, Record, Scanned, Store, StoreError, Write,
 };
@@ -67,8 +68,8 @@ impl Mutated {
         match (self.mutant, write) {
             (Mutant::ForgetsTimers, Write::Put(Key::Timer(..), _)) => !self.one_in(5),
             (Mutant::LeavesTimers, Write::Delete(Key::Timer(..))) => !self.one_in(5),
-            (Mutant::ForgetsClaims, Write::Put(Key::Claim(_), _)) => false,
-            (Mutant::ForgetsReplies, Write::Put(Key::Claim(_), Record::Claim(record))) => {
+            (Mutant::ForgetsClaims, Write::Put(Key::Claim(..), _)) => false,
+            (Mutant::ForgetsReplies, Write::Put(Key::Claim(..), Record::Claim(record))) => {
                 matches!(record.state, ClaimState::Running)
             }
             (Mutant::LosesEntries, Write::Put(Key::Entry(..), _))
@@ -82,6 +83,10 @@ impl Mutated {
 impl Store for Mutated {
     fn get(&self, key: &Key) -> Result<Option<Record>, StoreError> {
         self.inner.get(key)
+    }
+
+    fn claim_places(&self, id: &Digest) -> Result<Vec<Timestamp>, StoreError> {
+        self.inner.claim_places(id)
     }
 
     fn scan_checked(

@@ -6,12 +6,17 @@ use super::merge::{self, Put};
 use super::seal::{self, Seal};
 use super::tree::Tree;
 use super::{Sled, file};
-use crate::store::{FORMAT, Key, MetaRecord, Record, Store as _, StoreError, Write, read, record};
+use crate::store::{
+    FORMAT, Key, MetaRecord, Order, Record, Store as _, StoreError, Write, claims, key, read,
+    record,
+};
 
 /// Stores have been sealed since this format.
 const SEALED_FORMAT: u32 = 3;
-/// Rows have shared pages since this format.
-pub(super) const PAGED_FORMAT: u32 = 4;
+/// All families that have pages now have had them since this format, and claims their keys.
+pub(super) const PAGED_FORMAT: u32 = 6;
+/// Claims of an older format that get their keys before they are made durable.
+const MOVED_AT_ONCE: usize = 256;
 
 impl Sled {
     /// Reads the epoch, or makes the first meta record in a new store.
@@ -28,12 +33,39 @@ impl Sled {
         if meta.format < PAGED_FORMAT {
             let mut writer = self.writer();
             merge::lay_out(&self.tree, |puts| self.give(&mut writer, puts))?;
+            drop(writer);
+            self.move_claims(meta.format)?;
         }
         // Programs of formats below 5 take void rows of pages for rows.
         if meta.format < FORMAT {
             self.write_meta(|epoch| epoch)?;
         }
         if file::is_marked(&self.folder) { Ok(()) } else { file::mark(&self.folder) }
+    }
+
+    /// Puts the claims of an older format under the keys they have now. Where it stops, the next
+    /// start goes on.
+    fn move_claims(&self, format: u32) -> Result<(), StoreError> {
+        let (from, to) = key::claims();
+        let mut from = from.to_vec();
+        loop {
+            let page = self.scan_checked(&from, &to, Order::Ascending, MOVED_AT_ONCE)?;
+            let Some(last) = page.last() else { return Ok(()) };
+            from = [&last.bytes[..], &[0]].concat();
+            for row in page {
+                let (old, record) = match row.record {
+                    // The seal keeps a server from starting; who looks for damage shall find it.
+                    Err(StoreError::Corrupt { .. }) if format >= SEALED_FORMAT => continue,
+                    read => read?,
+                };
+                let key = claims::key_now(old, &record);
+                if key != old {
+                    let writes = [Write::Delete(old), Write::Put(key, record)];
+                    self.apply(&mut self.writer(), &writes)?;
+                }
+            }
+            self.flush()?;
+        }
     }
 
     /// Whether the newest commits are all there.

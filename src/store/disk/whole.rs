@@ -7,6 +7,7 @@ use super::database::Database;
 use super::guard::{guarded_read, io};
 use super::seal::{self, Seal};
 use super::{Sled, View};
+use crate::store::claims::{self, ClaimIndex, Place};
 use crate::store::pack::{PRIVATE_FROM, Rows};
 use crate::store::{Order, Store as _, StoreError};
 
@@ -15,6 +16,13 @@ const ROWS_AT_ONCE: usize = 10_000;
 
 /// Stretches that the rows of a family are divided into.
 const STRETCHES: u128 = 8;
+
+/// What rows add up to.
+#[derive(Debug, Default)]
+struct Stretch {
+    seal: Seal,
+    claims: Vec<Place>,
+}
 
 /// What a key goes on with after its family, as a number.
 fn place(key: &[u8]) -> u128 {
@@ -30,18 +38,18 @@ pub(super) fn old_seal(db: &Database) -> Result<Option<Seal>, StoreError> {
 }
 
 impl Sled {
-    /// The seal of all rows as they are, by themselves.
-    pub(super) fn sealed_anew(&self) -> Result<Seal, StoreError> {
+    /// The seal of all rows as they are, by themselves, and where the claims among them are.
+    pub(super) fn read_through(&self) -> Result<(Seal, ClaimIndex), StoreError> {
         // A sum has no order, so the stretches are added up side by side.
         let edges = self.edges()?;
         let next = AtomicUsize::new(0);
         let work = || {
-            let mut sum = 0_u64;
+            let mut all = Stretch::default();
             loop {
                 let n = next.fetch_add(1, Ordering::Relaxed);
-                let Some(from) = edges.get(n) else { return Ok(sum) };
+                let Some(from) = edges.get(n) else { return Ok(all) };
                 let to = edges.get(n + 1).map_or(Bound::Unbounded, |to| Bound::Excluded(&to[..]));
-                sum = sum.wrapping_add(self.sum(from, to)?);
+                self.add_up(from, to, &mut all)?;
             }
         };
         let hands = std::thread::available_parallelism().map_or(1, usize::from);
@@ -55,8 +63,10 @@ impl Sled {
             }
             Ok(sums)
         })?;
-        let sums: Result<Vec<u64>, StoreError> = sums.into_iter().collect();
-        Ok(Seal { sum: sums?.into_iter().fold(0, u64::wrapping_add), ..Seal::default() })
+        let all = sums.into_iter().collect::<Result<Vec<Stretch>, StoreError>>()?;
+        let sum = all.iter().fold(0, |sum: u64, stretch| sum.wrapping_add(stretch.seal.sum));
+        let claims = all.into_iter().flat_map(|stretch| stretch.claims).collect();
+        Ok((Seal { sum, ..Seal::default() }, claims))
     }
 
     /// Where stretches of rows begin, none of them a large part of all.
@@ -77,8 +87,7 @@ impl Sled {
         Ok(edges)
     }
 
-    fn sum(&self, from: &[u8], to: Bound<&[u8]>) -> Result<u64, StoreError> {
-        let mut seal = Seal::default();
+    fn add_up(&self, from: &[u8], to: Bound<&[u8]>, sum: &mut Stretch) -> Result<(), StoreError> {
         let mut last: Option<Vec<u8>> = None;
         loop {
             let layers = self.layers();
@@ -90,7 +99,8 @@ impl Sled {
             }
             let mut rows = 0;
             view.visit(from, to, Order::Ascending, &mut |key, row| {
-                seal.add(key, row);
+                sum.seal.add(key, row);
+                sum.claims.extend(claims::place_of(key));
                 rows += 1;
                 if rows == ROWS_AT_ONCE {
                     last = Some(key.to_vec());
@@ -98,7 +108,7 @@ impl Sled {
                 Ok(rows < ROWS_AT_ONCE)
             })?;
             if last.is_none() {
-                return Ok(seal.sum);
+                return Ok(());
             }
         }
     }

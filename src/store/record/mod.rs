@@ -57,7 +57,7 @@ pub enum Record {
     Timer(TimerRecord),
     /// Under `Key::Post`.
     Post(PostPlace),
-    /// Under `Key::Claim`.
+    /// Under `Key::Claim` and `Key::OldClaim`.
     Claim(ClaimRecord),
     /// Under `Key::ClaimExpiry`, `Key::Settled`, `Key::MediaByTime`, `Key::MediaUse`,
     /// `Key::DeliveryDue` and `Key::Removing`: nothing but the key.
@@ -242,7 +242,7 @@ impl Record {
                 | (Key::Entry(..), Self::Entry(_))
                 | (Key::Timer(..), Self::Timer(_))
                 | (Key::Post(_), Self::Post(_))
-                | (Key::Claim(_), Self::Claim(_))
+                | (Key::Claim(..) | Key::OldClaim(_), Self::Claim(_))
                 | (
                     Key::ClaimExpiry(..)
                         | Key::Settled(..)

@@ -69,7 +69,7 @@ pub(super) fn restore(key: &Key, bytes: &AlignedVec) -> Result<Record, Unfit> {
         Key::Entry(..) => Record::Entry(Box::new(read::<Entry, _>(bytes)?)),
         Key::Timer(..) => Record::Timer(read::<Timer, _>(bytes)?),
         Key::Post(_) => Record::Post(read::<Place, _>(bytes)?),
-        Key::Claim(_) => Record::Claim(read::<Claim, _>(bytes)?),
+        Key::Claim(..) | Key::OldClaim(_) => Record::Claim(read::<Claim, _>(bytes)?),
         Key::ClaimExpiry(..)
         | Key::Settled(..)
         | Key::MediaByTime(..)

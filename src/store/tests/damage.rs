@@ -242,14 +242,14 @@ fn many_bad_rows_do_not_end_the_walk() {
         let writes: Vec<Write> = chunk
             .iter()
             .map(|raw| {
-                let key = Key::Claim(pack::sha256(&raw.to_be_bytes()));
+                let key = Key::Claim(at(1), pack::sha256(&raw.to_be_bytes()));
                 Write::Put(key, running(Some(BatchId::from_raw(1))))
             })
             .collect();
         disk.commit(&writes);
     }
     for raw in (0..1_500u128).step_by(3) {
-        let key = Key::Claim(pack::sha256(&raw.to_be_bytes()));
+        let key = Key::Claim(at(1), pack::sha256(&raw.to_be_bytes()));
         disk.store.damage(&key.encode(), b"bad");
     }
     let report = verify_store(&disk.store).expect("the disk itself is sound");

@@ -111,7 +111,7 @@ pub(super) fn accepted(batch: &Batch, entries: u32) -> (Batch, Vec<Write>) {
         writes.push(Write::Put(Key::Post(target.post), Record::Post(place)));
     }
     if let Some(claim) = batch.claim {
-        writes.push(Write::Put(Key::Claim(claim), running(Some(batch.id))));
+        writes.push(Write::Put(Key::Claim(at(1), claim), running(Some(batch.id))));
     }
     (batch, writes)
 }

@@ -241,7 +241,7 @@ fn a_pending_reply_wakes_a_batch() {
 
 #[test]
 fn a_running_claim_has_no_batch() {
-    let key = Key::Claim(Digest([3; 32]));
+    let key = Key::Claim(at(1), Digest([3; 32]));
     check("none", |_| (vec![Write::Put(key, running(None))], vec![(key, "names no batch")]));
     check("lost", |_| {
         (vec![Write::Put(key, running(Some(STRANGER)))], vec![(key, "which is missing")])
@@ -259,7 +259,7 @@ fn one_damaged_row_is_one_finding() {
         Key::Entry(id, 1),
         Key::Post(world.open.targets[0].post),
         Key::Timer(at(5_000), id),
-        Key::Claim(Digest([7; 32])),
+        Key::Claim(at(1), Digest([7; 32])),
     ];
     for key in rows {
         let world = World::new();
@@ -299,4 +299,15 @@ fn a_delivery_without_its_turn_and_a_turn_without_its_delivery_are_named() {
         let named: Vec<String> = found.into_iter().map(|finding| finding.key).collect();
         assert_eq!(named, expected);
     }
+}
+
+#[test]
+fn an_id_that_is_claimed_twice_is_named() {
+    let id = Digest([3; 32]);
+    let keys = [1, 2].map(|ms| Key::Claim(at(ms), id));
+    check("twice", |world| {
+        let made = running(Some(world.open.id));
+        let writes = keys.map(|key| Write::Put(key, made.clone()));
+        (writes.into(), keys.map(|key| (key, "claimed again")).into())
+    });
 }

@@ -169,7 +169,8 @@ fn everything_arrived(world: &Arc<World>) -> Result<(), Finding> {
 
 /// What must be true a hundred days later: what is over is forgotten, and the posts are there.
 pub fn long_after(world: &Arc<World>, batches: usize) -> Result<(), Finding> {
-    let (first, last) = (Key::Claim(Digest([0; 32])), Key::Claim(Digest([255; 32])));
+    let end = |ms, fill| Key::Claim(Timestamp::from_millis(ms), Digest([fill; 32]));
+    let (first, last) = (end(i64::MIN, 0), end(i64::MAX, u8::MAX));
     let rows = |first: &Key, last: &Key| {
         let found = world.memory().scan(first, last, Order::Ascending, usize::MAX);
         found.map_or(usize::MAX, |rows| rows.len())

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use fanfare::model::Notice;
+use fanfare::model::{Digest, Notice, Timestamp};
 use fanfare::store::{ClaimState, Key, Order, RawFrame, Record, Scanned, Store, StoreError, Write};
 
 use super::world::World;
@@ -86,11 +86,11 @@ impl Disk {
     fn keeps(&self, write: &Write) -> bool {
         let Some(flaw) = self.world.flaw else { return true };
         match (flaw, write) {
-            (Flaw::ForgetsClaims, Write::Put(Key::Claim(_), _))
+            (Flaw::ForgetsClaims, Write::Put(Key::Claim(..), _))
             | (Flaw::ForgetsFetched, Write::Put(Key::Fetched(..), _))
             | (Flaw::ForgetsUses, Write::Put(Key::MediaUse(..), _))
-            | (Flaw::KeepsClaims, Write::Delete(Key::Claim(_))) => false,
-            (Flaw::ForgetsReplies, Write::Put(Key::Claim(_), Record::Claim(record))) => {
+            | (Flaw::KeepsClaims, Write::Delete(Key::Claim(..))) => false,
+            (Flaw::ForgetsReplies, Write::Put(Key::Claim(..), Record::Claim(record))) => {
                 matches!(record.state, ClaimState::Running)
             }
             (Flaw::ForgetsCredentials, Write::Put(Key::Credential(_), Record::Credential(it))) => {
@@ -119,6 +119,10 @@ impl Store for Disk {
             }
             found => found,
         })
+    }
+
+    fn claim_places(&self, id: &Digest) -> Result<Vec<Timestamp>, StoreError> {
+        self.world.memory().claim_places(id)
     }
 
     fn scan_checked(
