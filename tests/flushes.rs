@@ -69,8 +69,8 @@ impl Store for Counting {
         self.store.flush()
     }
 
-    fn tidy(&self) -> Result<(), StoreError> {
-        self.store.tidy()
+    fn tidy(&self, bytes: usize) -> Result<usize, StoreError> {
+        self.store.tidy(bytes)
     }
 
     fn begin_epoch(&self) -> Result<u64, StoreError> {

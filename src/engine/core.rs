@@ -217,12 +217,12 @@ impl Core {
         Ok(std::mem::take(&mut self.releases))
     }
 
-    /// What a turn leaves to do that nobody waits for.
+    /// Some of what turns leave to do that nobody waits for; how much is left.
     ///
     /// # Errors
     /// As `turn`.
-    pub(super) fn tidy(&self) -> Result<(), StoreError> {
-        self.store.tidy()
+    pub(super) fn tidy(&self, bytes: usize) -> Result<usize, StoreError> {
+        self.store.tidy(bytes)
     }
 
     /// How long the shell may sleep, at most.

@@ -24,6 +24,11 @@ const TURN_INPUTS_MIN: usize = 32;
 /// A turn need not decide for longer than this many times what it takes to make it durable.
 const DECIDE_PER_FLUSH: u32 = 4;
 
+/// The store tidies up in steps for so many bytes of commits: less than a millisecond.
+const TIDY_BYTES: usize = 32 << 10;
+/// The store may be so many bytes of commits behind while inputs wait.
+const UNTIDY_BYTES_MAX: usize = 256 << 10;
+
 /// Carries out one attempt. Given by the wiring, so that the engine knows no platform.
 pub type Carry = Arc<dyn Fn(Call) -> Pin<Box<dyn Future<Output = Report> + Send>> + Send + Sync>;
 
@@ -107,10 +112,20 @@ impl Shell {
             if self.core.is_drained() {
                 break;
             }
-            // Whoever was answered is on the way back meanwhile.
-            self.core.tidy()?;
+            self.tidy()?;
         }
         Ok(())
+    }
+
+    /// Tidies up while nobody waits for a turn; while somebody does, no more than must be.
+    fn tidy(&self) -> Result<(), StoreError> {
+        loop {
+            let left = self.core.tidy(TIDY_BYTES)?;
+            let patient = left < UNTIDY_BYTES_MAX;
+            if left == 0 || patient && !self.mailbox.inputs.is_empty() {
+                return Ok(());
+            }
+        }
     }
 
     /// Runs one turn, and sees how many inputs the next one may take. Clients that were all

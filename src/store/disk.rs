@@ -55,8 +55,8 @@ use crate::model::{Digest, Timestamp};
 const YOUNG_BYTES_MAX: usize = if cfg!(debug_assertions) { 8 << 10 } else { 2 << 20 };
 /// For each byte of the log so many are merged: the old layer is gone before the next is full.
 const MERGE_PACE: usize = 2;
-/// So much may be owed after a flush, for `tidy` to merge.
-const OWED_BYTES_MAX: usize = if cfg!(debug_assertions) { 4 << 10 } else { 256 << 10 };
+/// With more than this to be merged, a flush does not leave it to `tidy`.
+const OWED_BYTES_MAX: usize = if cfg!(debug_assertions) { 4 << 10 } else { 2 << 20 };
 /// More than this does not wait for a flush.
 const WAITING_BYTES_MAX: usize = 512 << 10;
 
@@ -229,13 +229,16 @@ impl Sled {
         Ok(())
     }
 
-    /// Merges what is owed.
-    fn merge(&self, writer: &mut Writer) -> Result<(), StoreError> {
-        let mut left = std::mem::take(&mut writer.owed);
+    /// Merges some of what is owed.
+    fn merge(&self, writer: &mut Writer, bytes: usize) -> Result<(), StoreError> {
+        let mut left = writer.owed.min(bytes);
+        writer.owed -= left;
         while left > 0 {
             let Some(from) = writer.merging.take() else {
                 let enough = self.layers().young.bytes() > YOUNG_BYTES_MAX;
                 if !enough && !writer.wal.is_full() {
+                    // Of what there is no need to merge nothing is owed.
+                    writer.owed = 0;
                     break;
                 }
                 self.begin_merge(writer)?;
@@ -382,17 +385,18 @@ impl Store for Sled {
             let mut writer = self.writer();
             writer.note(flushed)?;
             if writer.owed > OWED_BYTES_MAX {
-                self.merge(&mut writer)?;
+                self.merge(&mut writer, usize::MAX)?;
             }
         }
         self.remove_files(loosened);
         Ok(())
     }
 
-    fn tidy(&self) -> Result<(), StoreError> {
+    fn tidy(&self, bytes: usize) -> Result<usize, StoreError> {
         let mut writer = self.writer();
         writer.check("merge")?;
-        self.merge(&mut writer)
+        self.merge(&mut writer, bytes.saturating_mul(MERGE_PACE))?;
+        Ok(writer.owed / MERGE_PACE)
     }
 
     fn begin_epoch(&self) -> Result<u64, StoreError> {

@@ -224,13 +224,15 @@ pub trait Store: Send + Sync {
     /// `Disk`.
     fn flush(&self) -> Result<(), StoreError>;
 
-    /// Does what flushes have put off because nobody waits for it. Who flushes often calls it after
-    /// each; where nobody does, a flush does it once it has become much.
+    /// Does some of what flushes have put off because nobody waits for it: about as much as makes
+    /// good for `bytes` of commits. Returns how many bytes are left. Who flushes often calls it
+    /// after each; where nobody does, a flush does it once it has become much.
     ///
     /// # Errors
     /// `Disk`; `Corrupt` when what it goes on from does not hold.
-    fn tidy(&self) -> Result<(), StoreError> {
-        Ok(())
+    fn tidy(&self, bytes: usize) -> Result<usize, StoreError> {
+        let _ = bytes;
+        Ok(0)
     }
 
     /// Begins a new process life: adds one to the stored epoch, durably, and returns it.

@@ -25,14 +25,14 @@ impl Sled {
         let mut writer = self.writer();
         self.log(&mut writer).expect("a sound disk");
         writer.owed = usize::MAX;
-        self.merge(&mut writer).expect("a sound disk");
+        self.merge(&mut writer, usize::MAX).expect("a sound disk");
         // Once for each file of the log.
         for _ in 0..2 {
             self.begin_merge(&mut writer).expect("a sound disk");
             let seal = writer.seal.expect("it is sealed");
             writer.wal.write(&Layer::default(), seal).expect("a sound disk");
             writer.owed = usize::MAX;
-            self.merge(&mut writer).expect("a sound disk");
+            self.merge(&mut writer, usize::MAX).expect("a sound disk");
         }
     }
 
