@@ -184,11 +184,16 @@ mod tests {
                 store.commit(epoch, &writes).expect("memory");
                 store.flush().expect("memory");
                 if n == crash {
-                    // A commit that is lost takes its place along.
+                    // What a lost commit made is gone, and what it removed is back.
                     let lost = Digest([9; 32]);
-                    store.commit(epoch, &[put(7, lost)]).expect("memory");
+                    let gone = there.iter().map(|(id, ms)| Write::Delete(Key::Claim(at(*ms), *id)));
+                    let writes: Vec<Write> = gone.chain([put(7, lost)]).collect();
+                    store.commit(epoch, &writes).expect("memory");
                     prop_assert!(store.claim(&lost).expect("sound").is_some());
                     store = store.crash(0);
+                    for id in there.keys() {
+                        prop_assert!(store.claim(id).expect("sound").is_some());
+                    }
                     prop_assert!(store.claim(&lost).expect("sound").is_none());
                 }
             }
