@@ -1,8 +1,8 @@
 //! Reading posts, batches and accounts. What is told is durable: a read waits for the flush of
 //! whatever it may have seen.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use super::caller::Caller;
@@ -11,7 +11,7 @@ use super::faults;
 use crate::model::{
     Account, AccountId, Batch, BatchId, Fault, PostId, ProfileId, TargetIx, UlidFactory,
 };
-use crate::store::{Key, Order, PostPlace, Record, load_batch};
+use crate::store::{Key, Order, PostPlace, Record, StoreError, load_batch};
 use crate::wire::{self, ListQuery, PostPage, Reply};
 
 /// Rows of a batch that are read where they are asked for: that takes less than to hand the work
@@ -19,6 +19,8 @@ use crate::wire::{self, ListQuery, PostPage, Reply};
 const READ_HERE_ROWS_MAX: usize = 48;
 /// Posts of one page of a scan for what matches a filter.
 const PAGE: usize = 256;
+/// Batches read at once for a list: nobody commits meanwhile.
+const AHEAD_MAX: usize = 64;
 /// Posts looked at for one list: a filter that matches little still ends, with a cursor.
 const LOOKED_AT_MAX: usize = 20_000;
 
@@ -189,16 +191,15 @@ impl Admission {
             let page = store.scan(&from, &upper, Order::Descending, ask).map_err(unreadable)?;
             let whole = page.len() == ask;
             ask = PAGE;
-            let mut page = page.into_iter();
-            while let Some((key, record)) = page.next() {
+            for (n, (key, record)) in page.iter().enumerate() {
                 let (Key::Post(post), Record::Post(place)) = (key, record) else { continue };
                 to = post.raw().checked_sub(1);
                 looked_at += 1;
-                self.show(query, &mut shown, &place)?;
+                self.show(query, &mut shown, place, &page[n..])?;
                 if shown.page.posts() == query.limit || looked_at == LOOKED_AT_MAX {
-                    let next = to.filter(|top| *top >= first).map(|_| post);
+                    let next = to.filter(|top| *top >= first).map(|_| *post);
                     let more =
-                        || page.len() > 0 || whole && self.has_more(&from, to).unwrap_or(true);
+                        || n + 1 < page.len() || whole && self.has_more(&from, to).unwrap_or(true);
                     return Ok(shown.page.finish(next.filter(|_| more())));
                 }
             }
@@ -209,11 +210,24 @@ impl Admission {
         Ok(shown.page.finish(None))
     }
 
-    /// Adds a post to a page, if it matches.
-    fn show(&self, query: &ListQuery, shown: &mut Shown, place: &PostPlace) -> Result<(), Fault> {
-        if shown.batch.as_ref().is_none_or(|batch| batch.id != place.batch) {
-            let batch = self.options.store.shown_batch(place.batch);
-            shown.batch = batch.map_err(|problem| faults::unreadable(&problem))?;
+    /// Adds a post to a page, if it matches. With it begins what is still to be looked at.
+    fn show(
+        &self,
+        query: &ListQuery,
+        shown: &mut Shown,
+        place: &PostPlace,
+        ahead: &[(Key, Record)],
+    ) -> Result<(), Fault> {
+        if shown.id != Some(place.batch) {
+            if shown.ahead.is_empty() {
+                let posts = query.limit - shown.page.posts();
+                let ids = batches(&ahead[..posts.min(ahead.len())]);
+                let batches = self.options.store.shown_batches(&ids);
+                shown.ahead = batches.into();
+            }
+            shown.id = Some(place.batch);
+            let batch = shown.ahead.pop_front().transpose();
+            shown.batch = batch.map_err(|problem| faults::unreadable(&problem))?.flatten();
         }
         let Some(batch) = &shown.batch else { return Ok(()) };
         let Some(target) = batch.target(place.ix).filter(|it| query.matches(batch, it)) else {
@@ -235,16 +249,38 @@ impl Admission {
     }
 }
 
-/// A page as it grows, and what was read for it last: the targets of a batch come one after the
-/// other, and most posts are on few accounts.
+/// The batches of these posts, in their order: those that are read at once. The targets of a batch
+/// come one after the other.
+fn batches(posts: &[(Key, Record)]) -> Vec<BatchId> {
+    let batch = |(_, record): &(Key, Record)| match record {
+        Record::Post(place) => Some(place.batch),
+        _ => None,
+    };
+    let mut ids: Vec<BatchId> = posts.iter().filter_map(batch).collect();
+    ids.dedup();
+    ids.truncate(AHEAD_MAX);
+    ids
+}
+
+/// A page as it grows, and what was read for it: most posts are on few accounts.
 struct Shown {
     page: PostPage,
+    /// The batch of the post that was looked at last, and what is known of it.
+    id: Option<BatchId>,
     batch: Option<Batch>,
+    /// The batches that come next.
+    ahead: VecDeque<Result<Option<Batch>, StoreError>>,
     accounts: BTreeMap<AccountId, Option<Account>>,
 }
 
 impl Shown {
     fn new(posts: usize) -> Self {
-        Self { page: PostPage::new(posts), batch: None, accounts: BTreeMap::new() }
+        Self {
+            page: PostPage::new(posts),
+            id: None,
+            batch: None,
+            ahead: VecDeque::new(),
+            accounts: BTreeMap::new(),
+        }
     }
 }

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{BatchHead, Key, Order, Record, Store, StoreError, Write};
+use super::{BatchHead, Key, Record, Store, StoreError, Write};
 use crate::model::{Batch, BatchId, Content, ContentIx, JournalEntry, StepRef, Target, TargetIx};
 
 /// The batch with this id, whole; `None` when there is none.
@@ -15,30 +15,35 @@ use crate::model::{Batch, BatchId, Content, ContentIx, JournalEntry, StepRef, Ta
 /// `Corrupt` when a row is damaged or missing; `Disk`.
 pub fn load_batch(store: &dyn Store, id: BatchId) -> Result<Option<Batch>, StoreError> {
     let last = Key::Memo(id, TargetIx(u8::MAX), StepRef { step: u16::MAX, round: u16::MAX });
-    let rows = store.scan(&Key::Batch(id), &last, Order::Ascending, usize::MAX)?;
-    let mut parts = Parts::default();
-    for (key, record) in rows {
-        parts.take(&key, record);
+    let mut parts = Ok(Parts::default());
+    store.scan_each(&[(Key::Batch(id), last)], usize::MAX, &mut |_, row| take(&mut parts, row));
+    parts?.assemble(id)
+}
+
+/// Takes one row of a batch, or what is wrong with one.
+fn take(parts: &mut Result<Parts, StoreError>, row: Result<(Key, Record), StoreError>) {
+    match row {
+        Err(error) => *parts = Err(error),
+        Ok((key, record)) => {
+            if let Ok(parts) = parts {
+                parts.take(&key, record);
+            }
+        }
     }
-    parts.assemble(id)
 }
 
 /// A batch, if there is one, with its journal.
 pub type Told = (Option<Batch>, Vec<JournalEntry>);
 
 impl dyn Store + '_ {
-    /// The batch with this id as it is shown: without what its steps remember.
-    ///
-    /// # Errors
-    /// As `load_batch`.
-    pub fn shown_batch(&self, id: BatchId) -> Result<Option<Batch>, StoreError> {
-        let last = Key::Content(id, ContentIx(u16::MAX));
-        let rows = self.scan(&Key::Batch(id), &last, Order::Ascending, usize::MAX)?;
-        let mut parts = Parts::default();
-        for (key, record) in rows {
-            parts.take(&key, record);
-        }
-        parts.assemble(id)
+    /// The batches with these ids as they are shown: without what their steps remember. It takes
+    /// least when one comes below the other. Each may fail as in `load_batch`.
+    pub fn shown_batches(&self, ids: &[BatchId]) -> Vec<Result<Option<Batch>, StoreError>> {
+        let stretch = |id: &BatchId| (Key::Batch(*id), Key::Content(*id, ContentIx(u16::MAX)));
+        let stretches: Vec<(Key, Key)> = ids.iter().map(stretch).collect();
+        let mut all: Vec<_> = ids.iter().map(|_| Ok(Parts::default())).collect();
+        self.scan_each(&stretches, usize::MAX, &mut |place, row| take(&mut all[place], row));
+        all.into_iter().zip(ids).map(|(parts, id)| parts?.assemble(*id)).collect()
     }
 
     /// The batch with this id and its journal, in one pass; `None` when that is more than
@@ -49,17 +54,19 @@ impl dyn Store + '_ {
     pub fn told_batch(&self, id: BatchId, rows_max: usize) -> Result<Option<Told>, StoreError> {
         let limit = rows_max.saturating_add(1);
         let last = Key::Entry(id, u32::MAX);
-        let rows = self.scan(&Key::Batch(id), &last, Order::Ascending, limit)?;
-        if rows.len() > rows_max {
-            return Ok(None);
-        }
-        let mut parts = Parts::default();
+        let mut parts = Ok(Parts::default());
         let mut entries = Vec::new();
-        for (key, record) in rows {
-            match record {
-                Record::Entry(entry) => entries.push(*entry),
-                part => parts.take(&key, part),
+        let mut rows = 0;
+        self.scan_each(&[(Key::Batch(id), last)], limit, &mut |_, row| {
+            rows += 1;
+            match row {
+                Ok((_, Record::Entry(entry))) => entries.push(*entry),
+                part => take(&mut parts, part),
             }
+        });
+        let parts = parts?;
+        if rows > rows_max {
+            return Ok(None);
         }
         Ok(Some((parts.assemble(id)?, entries)))
     }
@@ -295,13 +302,13 @@ mod tests {
         let store: &dyn Store = &memory;
         let targets = batch.targets.iter().map(|it| Arc::new(without_memo(it))).collect();
         let shown = Batch { targets, ..batch.clone() };
-        assert_eq!(store.shown_batch(batch.id), Ok(Some(shown)));
+        let nobody = BatchId::from_raw(batch.id.raw() ^ 1);
+        let found = store.shown_batches(&[batch.id, nobody]);
+        assert_eq!(found, [Ok(Some(shown)), Ok(None)]);
         let rows = batch_writes(None, &batch).len() + 1;
         let told = (Some(batch.clone()), vec![entry]);
         assert_eq!(store.told_batch(batch.id, rows), Ok(Some(told)));
         assert_eq!(store.told_batch(batch.id, rows - 1), Ok(None));
-        let nobody = BatchId::from_raw(batch.id.raw() ^ 1);
-        assert_eq!(store.shown_batch(nobody), Ok(None));
         assert_eq!(store.told_batch(nobody, 0), Ok(Some((None, Vec::new()))));
     }
 

@@ -26,6 +26,7 @@ mod seal;
 mod spill;
 mod tree;
 mod wal;
+mod walk;
 mod whole;
 
 use std::path::{Path, PathBuf};
@@ -46,7 +47,7 @@ use wal::{Told, Wal};
 use super::claims::ClaimIndex;
 use super::pack::{self, Rows};
 use super::still::{self, Aside};
-use super::{Key, Order, RawFrame, Record, Scanned, Store, StoreError, Write, read};
+use super::{Key, Order, RawFrame, Record, Scanned, Store, StoreError, Taker, Write, read};
 use crate::model::{Digest, Timestamp};
 
 /// With so many bytes the young layer becomes old. The more, the more often a row changes before
@@ -358,6 +359,10 @@ impl Store for Sled {
         limit: usize,
     ) -> Result<Vec<Scanned>, StoreError> {
         read::scan(&self.view(&self.layers()), from, to, order, limit)
+    }
+
+    fn scan_each(&self, stretches: &[(Key, Key)], limit: usize, each: &mut Taker<'_>) {
+        walk::scan_each(&self.view(&self.layers()), stretches, limit, each);
     }
 
     fn commit(&self, epoch: u64, writes: &[Write]) -> Result<(), StoreError> {

@@ -148,6 +148,9 @@ pub enum StoreError {
     },
 }
 
+/// Takes a record of a stretch, or what is wrong with it.
+pub type Taker<'a> = dyn FnMut(usize, Result<(Key, Record), StoreError>) + 'a;
+
 /// An ordered map of typed keys to records with atomic, fenced commits.
 pub trait Store: Send + Sync {
     /// The record under `key`.
@@ -205,6 +208,19 @@ pub trait Store: Send + Sync {
     ) -> Result<Vec<(Key, Record)>, StoreError> {
         let found = self.scan_checked(&from.encode(), &to.encode(), order, limit)?;
         found.into_iter().map(|scanned| scanned.record).collect()
+    }
+
+    /// Up to `limit` records of each of these stretches, upwards from its first key to its last.
+    /// They are short, one comes below the other, and all are of one instant as far as the store
+    /// knows any: `each` is told the place of the stretch, and gets what is wrong with a stretch
+    /// as the last of it.
+    fn scan_each(&self, stretches: &[(Key, Key)], limit: usize, each: &mut Taker<'_>) {
+        for (place, (from, to)) in stretches.iter().enumerate() {
+            match self.scan(from, to, Order::Ascending, limit) {
+                Ok(rows) => rows.into_iter().for_each(|row| each(place, Ok(row))),
+                Err(error) => each(place, Err(error)),
+            }
+        }
     }
 
     /// Applies all writes or none. Visible at once, durable only after the next `flush`.

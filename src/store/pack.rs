@@ -5,6 +5,7 @@
 //! *file* named by its SHA-256, with a private row that tells which record names it. The first
 //! byte of a row says which; a frame's own first byte is its version, far below.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
@@ -269,12 +270,16 @@ impl Shape {
 }
 
 /// The frame that the row of `key` holds or points to.
-pub(super) fn unpack(rows: &impl Rows, key: &Key, row: &[u8]) -> Result<Vec<u8>, StoreError> {
+pub(super) fn unpack<'a>(
+    rows: &impl Rows,
+    key: &Key,
+    row: &'a [u8],
+) -> Result<Cow<'a, [u8]>, StoreError> {
     let corrupt =
         |problem: &str| StoreError::Corrupt { key: key.to_string(), problem: problem.to_owned() };
     let (frame, bytes) = match Shape::of(row) {
         None => return Err(corrupt("its row has no known shape")),
-        Some(Shape::Whole) => return Ok(row.to_vec()),
+        Some(Shape::Whole) => return Ok(Cow::Borrowed(row)),
         Some(Shape::BrokenPage) => return Err(corrupt(BROKEN_PAGE_WORDS)),
         Some(Shape::Parts { bytes, count }) => {
             let encoded = key.encode();
@@ -293,7 +298,7 @@ pub(super) fn unpack(rows: &impl Rows, key: &Key, row: &[u8]) -> Result<Vec<u8>,
         },
     };
     if frame.len() == bytes {
-        Ok(frame)
+        Ok(Cow::Owned(frame))
     } else {
         Err(corrupt(&format!("it has {} bytes instead of {bytes}", frame.len())))
     }

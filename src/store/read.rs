@@ -2,14 +2,15 @@
 
 use std::ops::Bound;
 
-use super::pack::{self, Rows};
+use super::pack::{self, Rows, Visitor};
 use super::{Key, Order, Record, Scanned, StoreError, key, record};
 
 /// The record under `key`.
 pub(super) fn get(rows: &impl Rows, key: &Key) -> Result<Option<Record>, StoreError> {
-    match rows.row(&key.encode())? {
+    let bytes = key.encode();
+    match rows.row(&bytes)? {
         None => Ok(None),
-        Some(row) => read(rows, key, row.as_ref()).map(Some),
+        Some(row) => read(rows, key, &bytes, row.as_ref()).map(Some),
     }
 }
 
@@ -26,15 +27,7 @@ pub(super) fn scan(
         return Ok(out);
     }
     rows.visit(Bound::Included(from), Bound::Included(to), order, &mut |bytes, row| {
-        let record = match (Key::decode(bytes), pack::check_private(rows, bytes)) {
-            (Some(key), _) => read(rows, &key, row).map(|record| (key, record)),
-            (None, Some(Ok(()))) => return Ok(true),
-            (None, Some(Err(error))) => Err(error),
-            (None, None) => Err(StoreError::Corrupt {
-                key: key::words(bytes),
-                problem: "no key has these bytes".to_owned(),
-            }),
-        };
+        let Some(record) = met(rows, bytes, row) else { return Ok(true) };
         if let Err(error @ StoreError::Disk { .. }) = record {
             return Err(error);
         }
@@ -44,6 +37,45 @@ pub(super) fn scan(
     Ok(out)
 }
 
-fn read(rows: &impl Rows, key: &Key, row: &[u8]) -> Result<Record, StoreError> {
-    record::decode(key, &pack::unpack(rows, key, row)?)
+/// Up to `limit` records of a stretch that `visit` goes along, and what is wrong with it, which is
+/// the last that is said.
+pub(super) fn stretch(
+    rows: &impl Rows,
+    limit: usize,
+    each: &mut dyn FnMut(Result<(Key, Record), StoreError>),
+    visit: impl FnOnce(&mut Visitor<'_>) -> Result<(), StoreError>,
+) {
+    let mut left = limit;
+    let visited = visit(&mut |bytes, row| {
+        if left == 0 {
+            return Ok(false);
+        }
+        if let Some(record) = met(rows, bytes, row) {
+            left -= 1;
+            each(Ok(record?));
+        }
+        Ok(left > 0)
+    });
+    if let Err(error) = visited {
+        each(Err(error));
+    }
+}
+
+/// What stands in a row; `None` where the store keeps it for itself.
+fn met(rows: &impl Rows, bytes: &[u8], row: &[u8]) -> Option<Result<(Key, Record), StoreError>> {
+    if let Some(key) = Key::decode(bytes) {
+        return Some(read(rows, &key, bytes, row).map(|record| (key, record)));
+    }
+    match pack::check_private(rows, bytes) {
+        Some(Ok(())) => None,
+        Some(Err(error)) => Some(Err(error)),
+        None => Some(Err(StoreError::Corrupt {
+            key: key::words(bytes),
+            problem: "no key has these bytes".to_owned(),
+        })),
+    }
+}
+
+fn read(rows: &impl Rows, key: &Key, bytes: &[u8], row: &[u8]) -> Result<Record, StoreError> {
+    record::decode_at(key, bytes, &pack::unpack(rows, key, row)?)
 }

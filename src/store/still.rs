@@ -163,7 +163,7 @@ impl Aside {
             let own = Key::decode(key);
             if own != Some(Key::Meta) && !self.before.contains_key(key) {
                 let frame = match own {
-                    Some(own) => pack::unpack(rows, &own, row)?,
+                    Some(own) => pack::unpack(rows, &own, row)?.into_owned(),
                     // Whoever reads it says what is wrong.
                     None => row.to_vec(),
                 };
@@ -191,7 +191,7 @@ impl Aside {
 fn frame_of(rows: &impl Rows, key: &Key, bytes: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
     match rows.row(bytes)? {
         None => Ok(None),
-        Some(row) => pack::unpack(rows, key, row.as_ref()).map(Some),
+        Some(row) => Ok(Some(pack::unpack(rows, key, row.as_ref())?.into_owned())),
     }
 }
 

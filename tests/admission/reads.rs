@@ -62,6 +62,13 @@ async fn pages_are_whole_in_order_and_end() {
             let page = json_of(&rig.admission.list_posts(&anyone(), &query).await.expect("a page"));
             let posts = page["data"].as_array().expect("a list");
             seen.extend(posts.iter().map(|one| one["id"].as_str().expect("an id").to_owned()));
+            for post in posts {
+                let id = post["id"].as_str().expect("an id");
+                let mut alone =
+                    json_of(&rig.admission.get_post(&anyone(), id).await.expect("it is there"));
+                alone.as_object_mut().expect("an object").remove("attempts");
+                assert_eq!(*post, alone, "limit {limit}");
+            }
             pages += 1;
             match page["nextCursor"].as_str() {
                 Some(next) => cursor = format!("&cursor={next}"),
@@ -76,6 +83,9 @@ async fn pages_are_whole_in_order_and_end() {
         page["data"].as_array().expect("a list").len()
     };
     assert_eq!(count("q=TEXT%203").await, 2);
+    // The posts that are looked at first are not listed, and each batch has two of them.
+    assert_eq!(count("q=text%200&limit=1").await, 1);
+    assert_eq!(count("q=text%200&limit=3").await, 2);
     assert_eq!(count("status=published&platform=sandbox").await, 14);
     assert_eq!(count("status=failed").await, 0);
     assert_eq!(count("cursor=garbage").await, 14);

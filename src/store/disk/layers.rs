@@ -112,10 +112,47 @@ pub(super) struct View<'a> {
     pub(super) layers: &'a Layers,
 }
 
-impl View<'_> {
-    const fn newest_first(&self) -> [&Layer; 3] {
+impl<'a> View<'a> {
+    pub(super) const fn newest_first(&self) -> [&'a Layer; 3] {
         [&self.layers.waiting, &self.layers.young, &self.layers.old]
     }
+}
+
+/// Hands over the rows of these layers and of what is `below` them, all between the same bounds.
+pub(super) fn visit_over(
+    layers: [Option<&Layer>; 3],
+    (from, to): (Bound<&[u8]>, Bound<&[u8]>),
+    order: Order,
+    each: &mut Visitor<'_>,
+    below: impl FnOnce(&mut Visitor<'_>) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    let mut ranges = layers.map(|layer| {
+        let range = layer.map(|layer| layer.rows.range::<[u8], _>((from, to)));
+        Walk { range: range.unwrap_or_default(), order }.peekable()
+    });
+    if ranges.iter_mut().all(|range| range.peek().is_none()) {
+        return below(each);
+    }
+    let mut over = Over { ranges, order };
+    let mut wanted = true;
+    below(&mut |key, row| {
+        while let Some((at, entry)) = over.before(Some(key)) {
+            if let Some(row) = &entry.row {
+                wanted = each(at, row)?;
+            }
+            if !wanted || at == key {
+                return Ok(wanted);
+            }
+        }
+        wanted = each(key, row)?;
+        Ok(wanted)
+    })?;
+    while wanted && let Some((at, entry)) = over.before(None) {
+        if let Some(row) = &entry.row {
+            wanted = each(at, row)?;
+        }
+    }
+    Ok(())
 }
 
 impl Rows for View<'_> {
@@ -141,33 +178,9 @@ impl Rows for View<'_> {
         order: Order,
         each: &mut Visitor<'_>,
     ) -> Result<(), StoreError> {
-        let mut ranges = self.newest_first().map(|layer| {
-            let range = layer.rows.range::<[u8], _>((from, to));
-            Walk { range, order }.peekable()
-        });
-        if ranges.iter_mut().all(|range| range.peek().is_none()) {
-            return self.tree.visit(from, to, order, each);
-        }
-        let mut over = Over { ranges, order };
-        let mut wanted = true;
-        self.tree.visit(from, to, order, &mut |key, row| {
-            while let Some((at, entry)) = over.before(Some(key)) {
-                if let Some(row) = &entry.row {
-                    wanted = each(at, row)?;
-                }
-                if !wanted || at == key {
-                    return Ok(wanted);
-                }
-            }
-            wanted = each(key, row)?;
-            Ok(wanted)
-        })?;
-        while wanted && let Some((at, entry)) = over.before(None) {
-            if let Some(row) = &entry.row {
-                wanted = each(at, row)?;
-            }
-        }
-        Ok(())
+        visit_over(self.newest_first().map(Some), (from, to), order, each, |each| {
+            self.tree.visit(from, to, order, each)
+        })
     }
 }
 

@@ -28,7 +28,7 @@ pub(super) struct Tree {
 /// noted many looks, and a walk looks at each leaf once.
 const LONG: usize = 256;
 /// So each so many pages are looked at again: about five of a leaf.
-const LOOK_AGAIN: usize = 2;
+pub(super) const LOOK_AGAIN: usize = 2;
 
 /// A name and its page.
 pub(super) type Named = (IVec, IVec);
@@ -148,7 +148,7 @@ impl Tree {
     }
 }
 
-fn named((place, page): (IVec, IVec)) -> Named {
+pub(super) fn named((place, page): (IVec, IVec)) -> Named {
     (place.subslice(1, place.len() - 1), page)
 }
 
@@ -162,12 +162,12 @@ fn next(range: &mut sled::Iter, order: Order) -> sled::Result<Option<(IVec, IVec
 
 /// A part of the keys.
 #[derive(Debug, Clone, Copy)]
-struct Range<'a> {
-    from: Bound<&'a [u8]>,
-    to: Bound<&'a [u8]>,
+pub(super) struct Range<'a> {
+    pub(super) from: Bound<&'a [u8]>,
+    pub(super) to: Bound<&'a [u8]>,
     /// Where the next page begins.
-    void_from: Option<&'a [u8]>,
-    order: Order,
+    pub(super) void_from: Option<&'a [u8]>,
+    pub(super) order: Order,
 }
 
 impl Range<'_> {
@@ -192,7 +192,7 @@ impl Range<'_> {
     }
 }
 
-fn visit_page(
+pub(super) fn visit_page(
     name: &[u8],
     page: &[u8],
     range: Range<'_>,

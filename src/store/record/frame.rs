@@ -40,12 +40,21 @@ pub(in crate::store) fn encode_at(key: &Key, bytes: &[u8], record: &Record) -> V
 /// # Errors
 /// `Corrupt` when anything about it is not as written; `TooNew` when a newer program wrote it.
 pub fn decode(key: &Key, frame: &[u8]) -> Result<Record, StoreError> {
+    decode_at(key, &key.encode(), frame)
+}
+
+/// The record in a frame found under `key`, whose bytes are known already.
+pub(in crate::store) fn decode_at(
+    key: &Key,
+    bytes: &[u8],
+    frame: &[u8],
+) -> Result<Record, StoreError> {
     let corrupt = |problem: String| StoreError::Corrupt { key: key.to_string(), problem };
     let Some((header, archive)) = frame.split_first_chunk::<HEADER_BYTES>() else {
         return Err(corrupt(format!("{} bytes are too few for a record", frame.len())));
     };
     let [version, sum @ ..] = *header;
-    if checksum(version, &key.encode(), archive) != u32::from_le_bytes(sum) {
+    if checksum(version, bytes, archive) != u32::from_le_bytes(sum) {
         return Err(corrupt("its checksum does not match its bytes and its key".to_owned()));
     }
     if version > VERSION {

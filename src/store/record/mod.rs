@@ -11,8 +11,8 @@ mod mirror;
 #[cfg(test)]
 pub(super) mod golden;
 
-pub(super) use frame::encode_at;
 pub use frame::{decode, encode};
+pub(super) use frame::{decode_at, encode_at};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -150,6 +150,25 @@ fn a_page_that_makes_no_sense_is_named_and_the_rest_is_read() {
     }
     let refused = disk.store.check_whole().expect_err("it is not whole");
     assert!(refused.to_string().contains("restore a backup"), "{refused}");
+    a_walk_names_the_same(&disk);
+}
+
+/// Asserts that whoever reads many stretches in one walk is told of each what he would be told if
+/// he read it alone.
+fn a_walk_names_the_same(disk: &OnDisk) {
+    let stretches: Vec<(Key, Key)> =
+        (0..100).rev().map(|batch| (memo(batch, 0), memo(batch, 14))).collect();
+    let mut met: Vec<Result<Vec<_>, _>> = stretches.iter().map(|_| Ok(Vec::new())).collect();
+    disk.store.scan_each(&stretches, usize::MAX, &mut |place, row| match (row, &mut met[place]) {
+        (Ok(row), Ok(rows)) => rows.push(row),
+        (Err(error), rows @ Ok(_)) => *rows = Err(error),
+        (row, Err(error)) => panic!("{row:?} after {error}"),
+    });
+    let alone = |(from, to): &(Key, Key)| disk.store.scan(from, to, Order::Ascending, usize::MAX);
+    let alone: Vec<_> = stretches.iter().map(alone).collect();
+    assert!(met == alone);
+    let sound = met.iter().filter(|rows| rows.is_ok()).count();
+    assert!((20..70).contains(&sound), "{sound}");
 }
 
 fn definition(n: u8) -> (Key, Record) {

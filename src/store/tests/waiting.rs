@@ -16,7 +16,17 @@ enum Step {
     Flush,
     Settle,
     Reopen,
-    Scan { from: u8, to: u8, descending: bool, limit: usize },
+    Scan {
+        from: u8,
+        to: u8,
+        descending: bool,
+        limit: usize,
+    },
+    /// Each from a key over so many.
+    ScanEach {
+        stretches: Vec<(u8, u8)>,
+        limit: usize,
+    },
 }
 
 /// Keys there are.
@@ -28,6 +38,8 @@ fn step() -> impl Strategy<Value = Step> {
         prop_oneof![3 => 0u16..40, 2 => 300u16..3_590, 1 => 3_500u16..5_000, 1 => 9_000u16..30_000];
     let commit =
         proptest::collection::vec((0..KEYS, proptest::option::weighted(0.7, length)), 1..9);
+    let stretches = proptest::collection::vec((0..KEYS, 0u8..12), 0..20);
+    let scan_each = (stretches, any::<bool>(), 1usize..30);
     let scan = (0..KEYS, 0..KEYS, any::<bool>(), 0usize..60);
     prop_oneof![
         8 => commit.prop_map(Step::Commit),
@@ -36,6 +48,12 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Reopen),
         6 => scan.prop_map(|(from, to, descending, limit)| {
             Step::Scan { from, to, descending, limit }
+        }),
+        6 => scan_each.prop_map(|(mut stretches, descending, limit)| {
+            if descending {
+                stretches.sort_by(|one, other| other.cmp(one));
+            }
+            Step::ScanEach { stretches, limit }
         }),
     ]
 }
@@ -80,6 +98,15 @@ fn scan(store: &dyn Store, step: &Step) -> Vec<Scanned> {
     store.scan_checked(&from, &to, order, *limit).expect("sound")
 }
 
+fn scan_each(store: &dyn Store, stretches: &[(u8, u8)], limit: usize) -> Vec<(usize, String)> {
+    let key = |n: u8| key(n.min(KEYS - 1));
+    let stretches: Vec<(Key, Key)> =
+        stretches.iter().map(|(from, keys)| (key(*from), key(from + keys))).collect();
+    let mut met = Vec::new();
+    store.scan_each(&stretches, limit, &mut |place, row| met.push((place, format!("{row:?}"))));
+    met
+}
+
 const ALL: Step = Step::Scan { from: 0, to: KEYS - 1, descending: false, limit: usize::MAX };
 
 proptest! {
@@ -109,6 +136,10 @@ proptest! {
                 }
                 Step::Scan { .. } => {
                     prop_assert_eq!(scan(&disk.store, step), scan(&memory, step));
+                }
+                Step::ScanEach { stretches, limit } => {
+                    let met = scan_each(&disk.store, stretches, *limit);
+                    prop_assert_eq!(met, scan_each(&memory, stretches, *limit));
                 }
             }
         }
