@@ -236,9 +236,12 @@ fn late(what: &str) -> io::Error {
 fn parsers_own(bytes: &[u8]) -> Option<u16> {
     let rest = bytes.strip_prefix(b"HTTP/1.1 ").or_else(|| bytes.strip_prefix(b"HTTP/1.0 "))?;
     let status = std::str::from_utf8(rest.get(..3)?).ok()?.parse().ok()?;
+    if status < 400 {
+        return None;
+    }
     let head = bytes.windows(4).position(|four| four == b"\r\n\r\n")?;
     let named = bytes[..head].windows(13).any(|name| name == b"x-request-id:");
-    (status >= 400 && !named).then_some(status)
+    (!named).then_some(status)
 }
 
 #[cfg(test)]
@@ -256,6 +259,8 @@ mod tests {
         check("HTTP/1.0 400 Bad Request\r\n\r\n", Some(400));
         check("HTTP/1.1 400 Bad Request\r\nx-request-id: a\r\n\r\n{}", None);
         check("HTTP/1.1 100 Continue\r\n\r\n", None);
+        check("HTTP/1.1 200 OK\r\n\r\n", None);
+        check("HTTP/1.1 399 Odd\r\n\r\n", None);
         check("{\"text\":\"HTTP/1.1 400\"}", None);
         check("", None);
     }
