@@ -161,7 +161,8 @@ fn without_memo(target: &Target) -> Target {
 #[derive(Default)]
 pub(super) struct Parts {
     pub(super) head: Option<BatchHead>,
-    targets: BTreeMap<TargetIx, Target>,
+    /// In the order of their places.
+    targets: Vec<(TargetIx, Box<Target>)>,
     contents: BTreeMap<ContentIx, Arc<Content>>,
     memos: BTreeMap<(TargetIx, StepRef), String>,
 }
@@ -172,7 +173,9 @@ impl Parts {
         match (key, record) {
             (Key::Batch(_), Record::Batch(head)) => self.head = Some(head),
             (Key::Target(_, ix), Record::Target(target)) => {
-                self.targets.insert(*ix, *target);
+                // Nearly always it is the last one.
+                let place = self.place(*ix).unwrap_or_else(|place| place);
+                self.targets.insert(place, (*ix, target));
             }
             (Key::Content(_, ix), Record::Content(content)) => {
                 self.contents.insert(*ix, Arc::new(content));
@@ -191,7 +194,7 @@ impl Parts {
         if self.is_empty() {
             return Vec::new();
         }
-        for ix in (0..self.count()).map(TargetIx).filter(|ix| !self.targets.contains_key(ix)) {
+        for ix in (0..self.count()).map(TargetIx).filter(|ix| !self.has_target(*ix)) {
             missing(Key::Target(id, ix), "it");
         }
         for (ix, target) in &self.targets {
@@ -199,7 +202,7 @@ impl Parts {
                 missing(Key::Target(id, *ix), &format!("its content {}", target.content.0));
             }
         }
-        for (ix, step) in self.memos.keys().filter(|(ix, _)| !self.targets.contains_key(ix)) {
+        for (ix, step) in self.memos.keys().filter(|(ix, _)| !self.has_target(*ix)) {
             missing(Key::Memo(id, *ix, *step), "its target");
         }
         match &self.head {
@@ -220,8 +223,16 @@ impl Parts {
     /// How many targets the head names or, if more, the rows do.
     fn count(&self) -> u8 {
         let named = self.head.as_ref().map_or(0, |head| head.targets);
-        let last = self.targets.keys().next_back().map_or(0, |ix| ix.0.saturating_add(1));
+        let last = self.targets.last().map_or(0, |(ix, _)| ix.0.saturating_add(1));
         named.max(last)
+    }
+
+    fn has_target(&self, ix: TargetIx) -> bool {
+        self.place(ix).is_ok()
+    }
+
+    fn place(&self, ix: TargetIx) -> Result<usize, usize> {
+        self.targets.binary_search_by_key(&ix, |(ix, _)| *ix)
     }
 
     fn is_empty(&self) -> bool {
@@ -236,12 +247,12 @@ impl Parts {
         if let Some((key, problem)) = self.problems(id).into_iter().next() {
             return Err(StoreError::Corrupt { key: key.to_string(), problem });
         }
-        let Some(head) = self.head else { return Ok(None) };
-        for ((ix, step), memo) in self.memos {
-            let target = self.targets.get_mut(&ix).expect("a memo without target is a problem");
-            target.memo.insert(step, memo.into());
+        for ((ix, step), memo) in std::mem::take(&mut self.memos) {
+            let place = self.place(ix).expect("a memo without target is a problem");
+            self.targets[place].1.memo.insert(step, memo.into());
         }
-        let targets = self.targets.into_values().map(Arc::new).collect();
+        let Some(head) = self.head else { return Ok(None) };
+        let targets = self.targets.into_iter().map(|(_, target)| Arc::from(target)).collect();
         Ok(Some(head.with(self.contents, targets)))
     }
 }

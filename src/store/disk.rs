@@ -153,23 +153,6 @@ impl Sled {
         self.write_meta(|_| epoch).map(drop)
     }
 
-    /// Whether sled has put nothing into the files it never syncs. It must always be so.
-    pub fn blobs_empty(&self) -> bool {
-        let blobs = std::fs::read_dir(self.folder.join("blobs"));
-        blobs.is_ok_and(|mut entries| entries.next().is_none())
-    }
-
-    /// Bytes that this process may still write where the store is, if the system tells.
-    pub fn free_bytes(&self) -> Option<u64> {
-        let space = rustix::fs::statvfs(&self.folder).ok()?;
-        space.f_bavail.checked_mul(space.f_frsize)
-    }
-
-    /// Bytes of the store's files, as far as they can be seen.
-    pub fn disk_bytes(&self) -> u64 {
-        file::folder_bytes(&self.folder)
-    }
-
     fn corrupt(&self, problem: String) -> StoreError {
         StoreError::Corrupt { key: format!("the store in {}", self.folder.display()), problem }
     }
@@ -358,7 +341,18 @@ impl Store for Sled {
         order: Order,
         limit: usize,
     ) -> Result<Vec<Scanned>, StoreError> {
-        read::scan(&self.view(&self.layers()), from, to, order, limit)
+        read::scan_checked(&self.view(&self.layers()), from, to, order, limit)
+    }
+
+    fn scan(
+        &self,
+        from: &Key,
+        to: &Key,
+        order: Order,
+        limit: usize,
+    ) -> Result<Vec<(Key, Record)>, StoreError> {
+        let (from, to) = (from.encode(), to.encode());
+        read::scan(&self.view(&self.layers()), &from, &to, order, limit)
     }
 
     fn scan_each(&self, stretches: &[(Key, Key)], limit: usize, each: &mut Taker<'_>) {

@@ -128,7 +128,7 @@ impl Store for Memory {
         order: Order,
         limit: usize,
     ) -> Result<Vec<Scanned>, StoreError> {
-        read::scan(&*self.lock(), from, to, order, limit)
+        read::scan_checked(&*self.lock(), from, to, order, limit)
     }
 
     fn commit(&self, epoch: u64, writes: &[Write]) -> Result<(), StoreError> {

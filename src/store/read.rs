@@ -5,6 +5,9 @@ use std::ops::Bound;
 use super::pack::{self, Rows, Visitor};
 use super::{Key, Order, Record, Scanned, StoreError, key, record};
 
+/// Records for which a scan makes room at once.
+const ROOM: usize = 64;
+
 /// The record under `key`.
 pub(super) fn get(rows: &impl Rows, key: &Key) -> Result<Option<Record>, StoreError> {
     let bytes = key.encode();
@@ -14,8 +17,29 @@ pub(super) fn get(rows: &impl Rows, key: &Key) -> Result<Option<Record>, StoreEr
     }
 }
 
-/// Up to `limit` rows between two keys, both included, each with what is wrong with it.
+/// Up to `limit` records between two keys, both included.
 pub(super) fn scan(
+    rows: &impl Rows,
+    from: &[u8],
+    to: &[u8],
+    order: Order,
+    limit: usize,
+) -> Result<Vec<(Key, Record)>, StoreError> {
+    let mut out = Vec::with_capacity(limit.min(ROOM));
+    if limit == 0 || from > to {
+        return Ok(out);
+    }
+    rows.visit(Bound::Included(from), Bound::Included(to), order, &mut |bytes, row| {
+        if let Some(record) = met(rows, bytes, row) {
+            out.push(record?);
+        }
+        Ok(out.len() < limit)
+    })?;
+    Ok(out)
+}
+
+/// Up to `limit` rows between two keys, both included, each with what is wrong with it.
+pub(super) fn scan_checked(
     rows: &impl Rows,
     from: &[u8],
     to: &[u8],

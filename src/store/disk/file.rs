@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use super::Sled;
 use super::guard::io;
 use crate::store::StoreError;
 
@@ -128,4 +129,23 @@ pub(super) fn folder_bytes(folder: &Path) -> u64 {
         Err(_) => 0,
     };
     entries.flatten().map(size).sum()
+}
+
+impl Sled {
+    /// Whether sled has put nothing into the files it never syncs. It must always be so.
+    pub fn blobs_empty(&self) -> bool {
+        let blobs = std::fs::read_dir(self.folder.join("blobs"));
+        blobs.is_ok_and(|mut entries| entries.next().is_none())
+    }
+
+    /// Bytes that this process may still write where the store is, if the system tells.
+    pub fn free_bytes(&self) -> Option<u64> {
+        let space = rustix::fs::statvfs(&self.folder).ok()?;
+        space.f_bavail.checked_mul(space.f_frsize)
+    }
+
+    /// Bytes of the store's files, as far as they can be seen.
+    pub fn disk_bytes(&self) -> u64 {
+        folder_bytes(&self.folder)
+    }
 }

@@ -119,6 +119,38 @@ pub(super) fn all(page: &[u8]) -> Result<Vec<Keyed<'_>>, Broken> {
     Ok(all)
 }
 
+/// All rows of a page, for whoever begins at the last one.
+#[derive(Debug)]
+pub(super) struct Spread<'a> {
+    /// The keys, one behind the other.
+    keys: Vec<u8>,
+    /// Where each key ends, and its row.
+    rows: Vec<(usize, &'a [u8])>,
+}
+
+impl<'a> Spread<'a> {
+    /// The rows of `page`.
+    pub(super) fn of(page: &'a [u8]) -> Result<Self, Broken> {
+        let mut rows = Rows::of(page);
+        let mut spread =
+            Self { keys: Vec::with_capacity(page.len()), rows: Vec::with_capacity(64) };
+        while let Some((key, row)) = rows.next()? {
+            spread.keys.extend_from_slice(key);
+            spread.rows.push((spread.keys.len(), row));
+        }
+        Ok(spread)
+    }
+
+    /// The rows, the last one first.
+    pub(super) fn backwards(&self) -> impl Iterator<Item = At<'_, 'a>> {
+        (0..self.rows.len()).rev().map(|at| {
+            let begins = at.checked_sub(1).map_or(0, |before| self.rows[before].0);
+            let (ends, row) = self.rows[at];
+            (&self.keys[begins..ends], row)
+        })
+    }
+}
+
 /// The rows of a page after these changes; both in the order of their keys.
 pub(super) fn changed<'a>(
     rows: Vec<Keyed<'a>>,
@@ -214,6 +246,9 @@ mod tests {
             for (name, page) in &pages {
                 prop_assert!(read.keys().next_back().is_none_or(|last| last < name));
                 let rows = all(page).expect("sound");
+                let spread = Spread::of(page).expect("sound");
+                let backwards = spread.backwards().map(|(key, row)| (key.to_vec(), row));
+                prop_assert!(backwards.eq(rows.iter().rev().cloned()));
                 prop_assert_eq!(&rows[0].0, name);
                 prop_assert!(page.len() <= PAGE_BYTES_MAX || rows.len() == 1);
                 for (key, row) in rows {
@@ -259,6 +294,7 @@ mod tests {
                 } else {
                     page[at] ^= flip;
                 }
+                prop_assert_eq!(all(&page).is_ok(), Spread::of(&page).is_ok());
                 if let Ok(rows) = all(&page) {
                     prop_assert!(rows.is_sorted_by(|one, other| one.0 < other.0));
                 }

@@ -201,9 +201,9 @@ pub(super) fn visit_page(
     let wanted = |key: &[u8]| range.starts_before(key) && range.ends_behind(key);
     let broken = |each: &mut Visitor<'_>| each(name, &pack::BROKEN_PAGE);
     if range.order == Order::Descending {
-        let Ok(rows) = page::all(page) else { return broken(each) };
-        for (key, row) in rows.into_iter().rev().filter(|(key, _)| wanted(key)) {
-            if !each(&key, row)? {
+        let Ok(rows) = page::Spread::of(page) else { return broken(each) };
+        for (key, row) in rows.backwards().filter(|(key, _)| wanted(key)) {
+            if !each(key, row)? {
                 return Ok(false);
             }
         }
