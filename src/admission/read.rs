@@ -12,7 +12,7 @@ use crate::model::{
     Account, AccountId, Batch, BatchId, Fault, PostId, ProfileId, TargetIx, UlidFactory,
 };
 use crate::store::{Key, Order, PostPlace, Record, StoreError, load_batch};
-use crate::wire::{self, ListQuery, PostPage, Reply};
+use crate::wire::{self, AccountWords, ListQuery, PostPage, Reply};
 
 /// Rows of a batch that are read where they are asked for: that takes less than to hand the work
 /// to another thread. A batch of many targets or attempts has more.
@@ -235,9 +235,12 @@ impl Admission {
         };
         let account = match shown.accounts.entry(target.account) {
             Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(unknown) => unknown.insert(self.stored_account(target.account)?),
+            Entry::Vacant(unknown) => {
+                let account = self.stored_account(target.account)?;
+                unknown.insert(AccountWords::of(account.as_ref()))
+            }
         };
-        shown.page.push(batch, place.ix, account.as_ref(), &self.options.links);
+        shown.page.push(batch, place.ix, account, &self.options.links);
         Ok(())
     }
 
@@ -270,7 +273,7 @@ struct Shown {
     batch: Option<Batch>,
     /// The batches that come next.
     ahead: VecDeque<Result<Option<Batch>, StoreError>>,
-    accounts: BTreeMap<AccountId, Option<Account>>,
+    accounts: BTreeMap<AccountId, AccountWords>,
 }
 
 impl Shown {

@@ -89,6 +89,13 @@ impl<K> UlidId<K> {
         Self { raw, kind: PhantomData }
     }
 
+    /// Its spelling behind the prefix.
+    pub(super) fn letters(&self) -> [u8; ULID_CHARS] {
+        let mut out = [0; ULID_CHARS];
+        ulid::Ulid(self.raw).array_to_str(&mut out);
+        out
+    }
+
     /// The creation time carried in the first 48 bits.
     pub fn created_at(self) -> Timestamp {
         Timestamp::from_millis(i64::try_from(self.raw >> 80).unwrap_or(i64::MAX))
@@ -98,7 +105,7 @@ impl<K> UlidId<K> {
 impl<K: UlidKind> fmt::Display for UlidId<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(K::PREFIX)?;
-        f.write_str(ulid::Ulid(self.raw).array_to_str(&mut [0; ULID_CHARS]))
+        f.write_str(std::str::from_utf8(&self.letters()).map_err(|_| fmt::Error)?)
     }
 }
 
@@ -189,6 +196,17 @@ impl<K> UuidId<K> {
         Self { raw, kind: PhantomData }
     }
 
+    /// Its spelling. Ids are printed several times for each post: digit by digit it took a tenth
+    /// of it.
+    pub(super) fn letters(&self) -> [u8; 36] {
+        let mut text = [b'-'; 36];
+        for (at, byte) in UUID_PLACES.into_iter().zip(self.raw.to_be_bytes()) {
+            text[at] = HEX[usize::from(byte >> 4)];
+            text[at + 1] = HEX[usize::from(byte & 15)];
+        }
+        text
+    }
+
     /// A version 7 UUID: time first, then the caller's entropy.
     pub fn v7(at: Timestamp, entropy: u128) -> Self {
         let millis = u128::try_from(at.as_millis()).unwrap_or(0) & ((1 << 48) - 1);
@@ -200,13 +218,7 @@ impl<K> UuidId<K> {
 
 impl<K> fmt::Display for UuidId<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Ids are printed several times for each post: digit by digit it took a tenth of it.
-        let mut text = [b'-'; 36];
-        for (at, byte) in UUID_PLACES.into_iter().zip(self.raw.to_be_bytes()) {
-            text[at] = HEX[usize::from(byte >> 4)];
-            text[at + 1] = HEX[usize::from(byte & 15)];
-        }
-        f.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
+        f.write_str(std::str::from_utf8(&self.letters()).map_err(|_| fmt::Error)?)
     }
 }
 

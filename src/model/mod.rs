@@ -9,6 +9,7 @@
 
 mod id;
 mod time;
+mod spell;
 mod platform;
 mod content;
 mod account;
@@ -40,4 +41,5 @@ pub use notice::{
 };
 pub use platform::Platform;
 pub use secret::Secret;
+pub use spell::Spell;
 pub use time::{Dice, Millis, Now, TimeError, Timestamp};

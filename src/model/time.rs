@@ -98,10 +98,8 @@ impl Timestamp {
 impl fmt::Display for Timestamp {
     /// UTC, exactly three decimals, `Z`: `2026-05-16T12:00:00.000Z`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Times are printed several times for each post, so the years of four digits, which are
-        // all that matter, are printed here.
-        if (YEAR_0_MS..YEAR_9999_MS).contains(&self.0) {
-            return f.write_str(std::str::from_utf8(&self.digits()).map_err(|_| fmt::Error)?);
+        if let Some(letters) = self.letters() {
+            return f.write_str(std::str::from_utf8(&letters).map_err(|_| fmt::Error)?);
         }
         match jiff::Timestamp::from_millisecond(self.0) {
             Ok(at) => write!(f, "{at:.3}"),
@@ -111,44 +109,60 @@ impl fmt::Display for Timestamp {
 }
 
 impl Timestamp {
-    /// Its spelling, of a year of four digits.
-    fn digits(self) -> [u8; 24] {
-        let (days, rest) = (self.0.div_euclid(DAY_MS), self.0.rem_euclid(DAY_MS));
-        let (year, month, day) = civil(days);
-        let mut out = *b"0000-00-00T00:00:00.000Z";
-        let fields = [
-            (0, 4, year),
-            (5, 2, month),
-            (8, 2, day),
-            (11, 2, rest / 3_600_000),
-            (14, 2, rest / 60_000 % 60),
-            (17, 2, rest / 1_000 % 60),
-            (20, 3, rest % 1_000),
-        ];
-        for (at, count, number) in fields {
-            let mut left = number;
-            for place in out[at..at + count].iter_mut().rev() {
-                *place += u8::try_from(left % 10).unwrap_or(0);
-                left /= 10;
-            }
+    /// Its spelling, of a year of four digits. Times are printed several times for each post, so
+    /// these years, which are all that matter, are printed here.
+    pub(super) fn letters(self) -> Option<[u8; 24]> {
+        if !(YEAR_0_MS..YEAR_9999_MS).contains(&self.0) {
+            return None;
         }
-        out
+        // Above zero in all these years, for signs cost.
+        let since = (self.0 - YEAR_0_MS).unsigned_abs();
+        let (days, rest) =
+            (narrow(since / DAY_MS.unsigned_abs()), narrow(since % DAY_MS.unsigned_abs()));
+        let (year, month, day) = civil(days);
+        let secs = rest / 1_000;
+        let mut out = *b"0000-00-00T00:00:00.000Z";
+        two_digits(&mut out, 0, year / 100);
+        two_digits(&mut out, 2, year % 100);
+        two_digits(&mut out, 5, month);
+        two_digits(&mut out, 8, day);
+        two_digits(&mut out, 11, secs / 3_600);
+        two_digits(&mut out, 14, secs / 60 % 60);
+        two_digits(&mut out, 17, secs % 60);
+        two_digits(&mut out, 20, rest % 1_000 / 10);
+        out[22] = digit(rest % 10);
+        Some(out)
     }
 }
 
-/// Year, month and day of the day so many days after 1970-01-01. Counted from a first of March, a
+/// Puts a number of two digits into a spelling.
+fn two_digits(out: &mut [u8; 24], at: usize, number: u32) {
+    out[at] = digit(number / 10);
+    out[at + 1] = digit(number % 10);
+}
+
+const fn digit(number: u32) -> u8 {
+    b'0' + number.to_le_bytes()[0]
+}
+
+/// What is known to be small.
+fn narrow(number: u64) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+/// Year, month and day of the day so many days after 0000-01-01. Counted from a first of March, a
 /// leap day is the last day of its year, and months have 153 days in each five.
-fn civil(days: i64) -> (i64, i64, i64) {
-    const TO_1970: i64 = 719_468;
-    const FOUR_CENTURIES: i64 = 146_097;
-    let shifted = days + TO_1970;
-    let (cycle, day) = (shifted.div_euclid(FOUR_CENTURIES), shifted.rem_euclid(FOUR_CENTURIES));
+const fn civil(days: u32) -> (u32, u32, u32) {
+    const FOUR_CENTURIES: u32 = 146_097;
+    // From the first of March 400 years before, for the first two months of the year 0.
+    let shifted = days + FOUR_CENTURIES - 60;
+    let (cycle, day) = (shifted / FOUR_CENTURIES, shifted % FOUR_CENTURIES);
     let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
     let in_year = day - (365 * year + year / 4 - year / 100);
     let month = (5 * in_year + 2) / 153;
     let in_month = in_year - (153 * month + 2) / 5 + 1;
     let (year, month) = if month < 10 { (year, month + 3) } else { (year + 1, month - 9) };
-    (year + cycle * 400, month, in_month)
+    (year + cycle * 400 - 400, month, in_month)
 }
 
 impl FromStr for Timestamp {

@@ -6,9 +6,9 @@ use serde_json::Value;
 use super::Links;
 use super::fault::write_to;
 use super::issues::{Note, Walk, clip};
-use super::post::{POST_BYTES, post_status, write_post};
+use super::post::{AccountWords, POST_BYTES, post_status, write_post};
 use crate::model::{
-    Account, Batch, Fault, LIST_LIMIT_DEFAULT, LIST_LIMIT_MAX, Platform, PostId, ProfileId,
+    Batch, Fault, LIST_LIMIT_DEFAULT, LIST_LIMIT_MAX, Platform, PostId, ProfileId,
     SEARCH_CHARS_MAX, Target, TargetIx, Timestamp,
 };
 
@@ -172,8 +172,8 @@ impl PostPage {
         Self { out, posts: 0 }
     }
 
-    /// Adds a post, if its batch has it. `account` is `None` when it was removed.
-    pub fn push(&mut self, batch: &Batch, ix: TargetIx, account: Option<&Account>, links: &Links) {
+    /// Adds a post, if its batch has it.
+    pub fn push(&mut self, batch: &Batch, ix: TargetIx, account: &AccountWords, links: &Links) {
         let end = self.out.len();
         if self.posts > 0 {
             self.out.push(b',');

@@ -50,7 +50,7 @@ pub use person::{
     KeyRequest, ProfilePatch, ProfileRequest, deleted_reply, fresh_key_reply, keys_body, parse_key,
     parse_profile, parse_profile_patch, profile_reply, profiles_body, revoked_reply, slug_of,
 };
-pub use post::{cancel_body, post_body, post_status, retry_body};
+pub use post::{AccountWords, cancel_body, post_body, post_status, retry_body};
 pub use retry::{RetryRequest, parse_retry};
 pub use target::TargetRequest;
 pub use upload::{UploadPlace, UploadQuery, parse_uploads, upload_reply, uploads_reply};

@@ -57,7 +57,7 @@ pub fn post_notice(
             NoticeKind::PostCanceled
         }
         Tidings::Rescheduled { before } => {
-            data.spelled("previousScheduledAt", before);
+            data.spelled("previousScheduledAt", *before);
             data.spelled_if("scheduledAt", target.due);
             NoticeKind::PostRescheduled
         }

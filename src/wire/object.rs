@@ -3,12 +3,10 @@
 //! serde looks through the letters of every name, and needs a string for every id and time; a page
 //! of posts has thousands of both. What is said most often is written by this, all else by serde.
 
-use std::fmt::Display;
-use std::io::Write as _;
-
 use serde::Serialize;
 
 use super::fault::write_to;
+use crate::model::Spell;
 
 /// One object under way. Its names are of this program, so they are never escaped.
 pub(super) struct Object<'a> {
@@ -44,14 +42,16 @@ impl<'a> Object<'a> {
         }
     }
 
-    /// A member whose spelling holds nothing to escape: an id, a time, a word of the contract.
-    pub(super) fn spelled(&mut self, name: &str, value: impl Display) {
+    /// A member that is an id or a time.
+    pub(super) fn spelled(&mut self, name: &str, value: impl Spell) {
         self.name(name);
-        write!(self.out, "\"{value}\"").expect("memory takes what is written to it");
+        self.out.push(b'"');
+        value.spell(self.out);
+        self.out.push(b'"');
     }
 
     /// As `spelled`, or null.
-    pub(super) fn spelled_or_null(&mut self, name: &str, value: Option<impl Display>) {
+    pub(super) fn spelled_or_null(&mut self, name: &str, value: Option<impl Spell>) {
         match value {
             Some(value) => self.spelled(name, value),
             None => self.null(name),
@@ -59,7 +59,7 @@ impl<'a> Object<'a> {
     }
 
     /// As `spelled`, or left out.
-    pub(super) fn spelled_if(&mut self, name: &str, value: Option<impl Display>) {
+    pub(super) fn spelled_if(&mut self, name: &str, value: Option<impl Spell>) {
         if let Some(value) = value {
             self.spelled(name, value);
         }
@@ -71,6 +71,26 @@ impl<'a> Object<'a> {
         self.out.push(b'"');
         self.out.extend_from_slice(word.as_bytes());
         self.out.push(b'"');
+    }
+
+    /// A member that is true or false.
+    pub(super) fn flag(&mut self, name: &str, flag: bool) {
+        self.name(name);
+        self.out.extend_from_slice(if flag { b"true" } else { b"false" });
+    }
+
+    /// A member that serde writes, or null.
+    pub(super) fn value_or_null(&mut self, name: &str, value: Option<&impl Serialize>) {
+        match value {
+            Some(value) => self.value(name, value),
+            None => self.null(name),
+        }
+    }
+
+    /// Members that are written already.
+    pub(super) fn written(&mut self, members: &[u8]) {
+        self.comma();
+        self.out.extend_from_slice(members);
     }
 
     /// A member that serde writes.
@@ -110,11 +130,15 @@ impl<'a> Object<'a> {
         self.out.push(b'}');
     }
 
-    fn name(&mut self, name: &str) {
+    fn comma(&mut self) {
         if self.begun {
             self.out.push(b',');
         }
         self.begun = true;
+    }
+
+    fn name(&mut self, name: &str) {
+        self.comma();
         self.out.push(b'"');
         self.out.extend_from_slice(name.as_bytes());
         self.out.extend_from_slice(b"\":");
@@ -159,6 +183,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::model::{AccountId, Timestamp};
 
     proptest! {
         #[test]
@@ -182,10 +207,10 @@ mod tests {
         object.text_or_null("b", None);
         object.text_if("c", None);
         object.text_if("d", Some("y"));
-        object.spelled("e", 7);
-        object.spelled_or_null("f", None::<u8>);
-        object.spelled_if("g", None::<u8>);
-        object.spelled_if("h", Some(8));
+        object.spelled("e", Timestamp::from_millis(7));
+        object.spelled_or_null("f", None::<Timestamp>);
+        object.spelled_if("g", None::<Timestamp>);
+        object.spelled_if("h", Some(AccountId::from_raw(8)));
         object.word("i", "queued");
         object.value("j", &json!([1]));
         object.value_if("k", None::<&u8>);
@@ -193,10 +218,17 @@ mod tests {
         object.list_if("m", &[1]);
         object.with("n", |out| write_list(out, [2, 3], |out, n| write_to(out, &n)));
         object.with("o", |out| write_list(out, [], |out, n: u8| write_to(out, &n)));
+        object.flag("p", true);
+        object.flag("q", false);
+        object.value_or_null("r", None::<&u8>);
+        object.value_or_null("s", Some(&9));
+        object.written(br#""t":1,"u":2"#);
         object.end();
-        let expected = r#"before{"a":"\u0001\"x\\","b":null,"d":"y","e":"7","f":null,"h":"8","#
-            .to_owned()
-            + r#""i":"queued","j":[1],"m":[1],"n":[2,3],"o":[]}"#;
+        let expected = r#"before{"a":"\u0001\"x\\","b":null,"d":"y","#.to_owned()
+            + r#""e":"1970-01-01T00:00:00.007Z","f":null,"#
+            + r#""h":"00000000-0000-0000-0000-000000000008","#
+            + r#""i":"queued","j":[1],"m":[1],"n":[2,3],"o":[],"#
+            + r#""p":true,"q":false,"r":null,"s":9,"t":1,"u":2}"#;
         assert_eq!(String::from_utf8(out).expect("text"), expected);
         let mut out = Vec::new();
         Object::begin(&mut out).end();

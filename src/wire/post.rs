@@ -8,7 +8,8 @@ use super::batch::{fault_of, warnings};
 use super::fault::{error_object, to_bytes, write_to};
 use super::object::{Object, write_list};
 use crate::model::{
-    Account, Batch, Cursor, MediaItem, MediaSource, Outcome, Platform, PostId, Target, TargetIx,
+    Account, Batch, Cursor, MediaItem, MediaSource, Outcome, Platform, PostId, Spell, Target,
+    TargetIx,
 };
 
 #[derive(Serialize)]
@@ -50,6 +51,25 @@ pub fn post_status(target: &Target) -> &'static str {
     }
 }
 
+/// What a post says of its account. The posts of a list are on few accounts, so it is written once
+/// for all of them.
+#[derive(Debug)]
+pub struct AccountWords(Vec<u8>);
+
+impl AccountWords {
+    /// Of an account; `None` when it was removed.
+    pub fn of(account: Option<&Account>) -> Self {
+        let Some(account) = account else {
+            return Self(br#""accountId":null,"account":null"#.to_vec());
+        };
+        let mut out = br#""accountId":""#.to_vec();
+        account.id.spell(&mut out);
+        out.extend_from_slice(br#"","#);
+        write_account(&mut out, account);
+        Self(out)
+    }
+}
+
 /// One post. `account` is `None` when it was removed; `attempts` stand on single reads only.
 pub fn post_body(
     batch: &Batch,
@@ -60,7 +80,7 @@ pub fn post_body(
 ) -> Vec<u8> {
     let mut out = Vec::with_capacity(POST_BYTES);
     if let Some(target) = batch.target(ix) {
-        write_body(&mut out, (batch, target), account, attempts, links);
+        write_body(&mut out, (batch, target), &AccountWords::of(account), attempts, links);
     }
     out
 }
@@ -70,7 +90,7 @@ pub(super) fn write_post(
     out: &mut Vec<u8>,
     batch: &Batch,
     ix: TargetIx,
-    account: Option<&Account>,
+    account: &AccountWords,
     links: &Links,
 ) -> bool {
     let target = batch.target(ix);
@@ -98,7 +118,7 @@ pub fn retry_body(target: &Target) -> Vec<u8> {
 fn write_body(
     out: &mut Vec<u8>,
     (batch, target): (&Batch, &Target),
-    account: Option<&Account>,
+    account: &AccountWords,
     attempts: Option<&[AttemptView]>,
     links: &Links,
 ) {
@@ -110,11 +130,7 @@ fn write_body(
     let mut post = Object::begin(out);
     post.spelled("id", target.post);
     post.spelled("profileId", target.profile);
-    post.spelled_or_null("accountId", account.map(|account| account.id));
-    match account {
-        Some(account) => post.with("account", |out| write_account(out, account)),
-        None => post.null("account"),
-    }
+    post.written(&account.0);
     post.word("platform", target.platform.as_str());
     post.word("status", post_status(target));
     post.text("text", &content.text);
@@ -125,20 +141,21 @@ fn write_body(
     post.spelled_or_null("publishedAt", target.published_at);
     post.text_or_null("platformUri", receipt.and_then(|receipt| receipt.uri.as_deref()));
     post.text_or_null("platformCid", receipt.and_then(|receipt| receipt.cid.as_deref()));
-    post.value("error", &error);
-    post.value("sandbox", &is_sandbox(batch, target));
+    post.value_or_null("error", error.as_ref());
+    post.flag("sandbox", is_sandbox(batch, target));
     post.spelled("createdAt", batch.created_at);
     post.spelled("updatedAt", target.updated_at);
     post.spelled("batchId", batch.id);
     post.text_or_null("url", receipt.and_then(|receipt| receipt.url.as_deref()));
     post.text_or_null("firstCommentUri", comment.and_then(|comment| comment.uri.as_deref()));
-    post.value("latenessMs", &target.lateness.map(|span| span.0));
+    post.value_or_null("latenessMs", target.lateness.map(|span| span.0).as_ref());
     post.value("warnings", &warnings(&target.warnings));
     post.value_if("attempts", attempts.as_ref());
     post.end();
 }
 
 fn write_account(out: &mut Vec<u8>, account: &Account) {
+    out.extend_from_slice(b"\"account\":");
     let mut object = Object::begin(out);
     object.spelled("id", account.id);
     object.word("platform", account.platform.as_str());

@@ -8,8 +8,8 @@ use crate::model::{
     Output, PostId, Receipt, SendOutcome, Stamp, StepRef, TargetIx, Verdict, WaitReason, Warning,
 };
 use crate::wire::{
-    PostPage, account_body, accounts_body, attempts, batch_body, batch_reply, cancel_body,
-    cursor_of, parse_list, post_body, post_status,
+    AccountWords, PostPage, account_body, accounts_body, attempts, batch_body, batch_reply,
+    cancel_body, cursor_of, parse_list, post_body, post_status,
 };
 
 const STEP: StepRef = StepRef { step: 0, round: 0 };
@@ -190,7 +190,7 @@ fn accounts_cancels_and_pages() {
     let mut page = PostPage::new(1);
     let batch = published(false);
     for ix in [TargetIx(9), TargetIx(0), TargetIx(9), TargetIx(0)] {
-        page.push(&batch, ix, None, &links());
+        page.push(&batch, ix, &AccountWords::of(None), &links());
     }
     assert_eq!(page.posts(), 2, "there is no target 9");
     let one = text(post_body(&batch, TargetIx(0), None, None, &links()));
