@@ -10,8 +10,8 @@ use super::lanes::Waiter;
 use super::owned;
 use crate::machine::{self, Effects, Refusal, Tidings};
 use crate::model::{
-    Batch, BatchId, Content, Cursor, Errand, Event, JournalEntry, MediaId, MediaSource, RequestId,
-    Target, TargetIx, Timestamp,
+    Batch, BatchId, Content, Cursor, Errand, Event, JournalEntry, MediaId, MediaSource, Millis,
+    RequestId, Target, TargetIx, Timestamp,
 };
 use crate::store::{
     ClaimRecord, ClaimState, Key, Order, ParkRecord, Record, StoreError, TimerRecord, Write,
@@ -253,6 +253,10 @@ impl Core {
                 self.leave_lane(new.id, ix, before);
             }
             self.enter_lane(new, ix, target)?;
+            if let Cursor::Doubtful { until, .. } = target.cursor {
+                let limit = self.moment.uptime.0 + until.since(self.moment.at).0;
+                self.graces.insert((new.id, ix), Millis(limit));
+            }
         }
         let busy = is_busy(new);
         let wake = machine::live_wake(new, self.moment.at);
@@ -277,10 +281,12 @@ impl Core {
                 self.deadlines.remove(&(batch, ix));
                 self.lanes.release(before.account);
             }
+            Cursor::Doubtful { .. } => {
+                self.graces.remove(&(batch, ix));
+            }
             Cursor::Running(_)
             | Cursor::Queued { .. }
             | Cursor::Waiting { .. }
-            | Cursor::Doubtful { .. }
             | Cursor::Held { .. }
             | Cursor::Ended(_) => {}
         }

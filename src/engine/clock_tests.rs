@@ -1,4 +1,4 @@
-//! A clock that is set back while posts wait for a slot.
+//! A clock that is set back while posts wait for a slot, or forward while one may still land.
 
 use std::sync::Arc;
 
@@ -6,8 +6,8 @@ use super::core::{Core, Moment, Options, Release};
 use super::handle::Input;
 use super::interface::{Call, NewTarget, Report, Submission};
 use crate::model::{
-    AccountId, BatchId, Content, ContentIx, Cursor, KeyId, Millis, Output, Platform, ProfileId,
-    RequestId, Timestamp, Verdict,
+    AccountId, BatchId, Code, Content, ContentIx, Cursor, Fault, KeyId, Millis, Output, Platform,
+    ProfileId, RequestId, Timestamp, Verdict,
 };
 use crate::store::{Memory, Store};
 use crate::wire::Links;
@@ -33,6 +33,10 @@ fn open(store: &Memory, at: Timestamp) -> Core {
 }
 
 fn submission(account: u128, scheduled_at: Option<Timestamp>) -> Input {
+    submission_by("sandbox", account, scheduled_at)
+}
+
+fn submission_by(workflow: &str, account: u128, scheduled_at: Option<Timestamp>) -> Input {
     let catalog = workflow::load(&Default::default()).expect("built in").catalog;
     let submission = Submission {
         request_id: RequestId::from_caller("r").expect("well formed"),
@@ -45,7 +49,7 @@ fn submission(account: u128, scheduled_at: Option<Timestamp>) -> Input {
             account: AccountId::from_raw(account),
             profile: ProfileId::from_raw(1),
             platform: Platform::Sandbox,
-            definition: catalog.current("sandbox").expect("built in").digest,
+            definition: catalog.current(workflow).expect("built in").digest,
             content: ContentIx(0),
             warnings: Vec::new(),
         }],
@@ -68,12 +72,16 @@ fn turn(core: &mut Core, at: Timestamp, uptime: Millis, inputs: Vec<Input>) -> V
 }
 
 fn done(call: &Call) -> Input {
+    reported(call, Verdict::Done(Output::default()))
+}
+
+fn reported(call: &Call, verdict: Verdict) -> Input {
     let Some(Cursor::Running(attempt)) = call.batch.target(call.ix).map(|it| it.cursor.clone())
     else {
         panic!("it runs")
     };
     let (batch, ix) = (call.batch.id, call.ix);
-    let report = Report { verdict: Verdict::Done(Output::default()), exchange: None };
+    let report = Report { verdict, exchange: None };
     Input::Reported { batch, ix, number: attempt.number, epoch: attempt.epoch, report }
 }
 
@@ -124,4 +132,29 @@ fn a_start_after_it_lets_those_in_who_had_begun_to_wait() {
     let mut seen = batches(&begun);
     seen.dedup();
     assert_eq!(seen.len(), 2, "both go on, though they began to wait in an hour's time");
+}
+
+#[test]
+fn a_clock_that_is_set_forward_hastens_no_look_at_what_may_still_land() {
+    let store = Memory::new();
+    let mut core = open(&store, NOON);
+    let post = vec![submission_by("sandbox-readable", 1, None)];
+    let sent = turn(&mut core, NOON, Millis(0), post);
+    assert_eq!(sent.len(), 1);
+    // Nobody knows what became of it, and it may land for some seconds yet.
+    let fault = Fault::new(Code::PlatformUnavailable, "the line is dead");
+    let unknown = vec![reported(&sent[0], Verdict::Unknown { fault })];
+    assert!(turn(&mut core, NOON, Millis(5), unknown).is_empty());
+    let loaded = core.idle_for(NOON).expect("it waits");
+    let grace = Millis(12_000);
+    assert!(loaded >= grace, "{loaded:?}");
+    // The clock is set forward: by its own time the process has waited for a tenth of a second.
+    let later = NOON.plus(HOUR);
+    assert!(turn(&mut core, later, Millis(100), vec![]).is_empty(), "it would not be found yet");
+    let left = core.idle_for(later).expect("it still waits");
+    assert_eq!(left, Millis(grace.0 - 95));
+    let almost = later.plus(Millis(left.0 - 1));
+    assert!(turn(&mut core, almost, Millis(100 + left.0 - 1), vec![]).is_empty());
+    let looks = turn(&mut core, later.plus(left), Millis(100 + left.0), vec![]);
+    assert_eq!(looks.len(), 1, "now it is looked for");
 }

@@ -101,6 +101,9 @@ pub struct Core {
     pub(super) lanes: Lanes,
     pub(super) owned: Owned,
     pub(super) deadlines: BTreeMap<(BatchId, TargetIx), Millis>,
+    /// By the process's own time, until when what may still land is waited for before anybody looks
+    /// whether it did.
+    pub(super) graces: BTreeMap<(BatchId, TargetIx), Millis>,
     pub(super) waiters: BTreeMap<BatchId, Vec<Waiting>>,
     pub(super) drains: Vec<Ticket<()>>,
     pub(super) draining: bool,
@@ -156,6 +159,7 @@ impl Core {
             lanes,
             owned: Owned::default(),
             deadlines: BTreeMap::new(),
+            graces: BTreeMap::new(),
             waiters: BTreeMap::new(),
             drains: Vec::new(),
             draining: false,

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use super::core::Core;
 use super::lanes::Waiter;
 use crate::machine::{self, Refusal};
-use crate::model::{AccountId, Batch, BatchId, Cursor, Event, ReplyState, TargetIx, Timestamp};
+use crate::model::{
+    AccountId, Batch, BatchId, Cursor, Event, Millis, ReplyState, TargetIx, Timestamp,
+};
 use crate::store::StoreError;
 
 /// Events of one batch that happen in one commit: with their targets and notices they stay far
@@ -77,20 +79,27 @@ impl Core {
             Cursor::Waiting { until, .. } | Cursor::Doubtful { until, .. } if until > now => {
                 Due::Nothing
             }
-            Cursor::Waiting { .. } | Cursor::Doubtful { .. } => Due::Event(Event::Woke { ix }),
+            Cursor::Waiting { .. } => Due::Event(Event::Woke { ix }),
+            // A clock that was set forward takes nothing off the time in which it may still land.
+            Cursor::Doubtful { .. } => self.woken(ix, self.graces.get(&(batch.id, ix))),
             Cursor::Ready { .. } => Due::Enter,
             Cursor::Running(attempt) if attempt.epoch != self.epoch => {
                 Due::Event(Event::Recovered { ix })
             }
             Cursor::Running(attempt) if attempt.deadline > now => Due::Nothing,
-            Cursor::Running(_) => match self.deadlines.get(&(batch.id, ix)) {
-                Some(limit) if *limit > self.moment.uptime => {
-                    let left = crate::model::Millis(limit.0 - self.moment.uptime.0);
-                    Due::Later(now.plus(left))
-                }
-                _ => Due::Event(Event::Woke { ix }),
-            },
+            Cursor::Running(_) => self.woken(ix, self.deadlines.get(&(batch.id, ix))),
             Cursor::Held { .. } | Cursor::Ended(_) => Due::Nothing,
+        }
+    }
+
+    /// The waking of a target, unless it is not to be woken yet by the process's own time.
+    fn woken(&self, ix: TargetIx, limit: Option<&Millis>) -> Due {
+        match limit {
+            Some(limit) if *limit > self.moment.uptime => {
+                let left = Millis(limit.0 - self.moment.uptime.0);
+                Due::Later(self.moment.at.plus(left))
+            }
+            _ => Due::Event(Event::Woke { ix }),
         }
     }
 
@@ -140,7 +149,7 @@ impl Core {
                         && let Cursor::Running(attempt) = target.cursor
                     {
                         let span = attempt.deadline.since(attempt.began_at);
-                        let limit = crate::model::Millis(self.moment.uptime.0 + span.0);
+                        let limit = Millis(self.moment.uptime.0 + span.0);
                         self.deadlines.insert((id, *ix), limit);
                     }
                 }
