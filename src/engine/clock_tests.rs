@@ -158,3 +158,22 @@ fn a_clock_that_is_set_forward_hastens_no_look_at_what_may_still_land() {
     let looks = turn(&mut core, later.plus(left), Millis(100 + left.0), vec![]);
     assert_eq!(looks.len(), 1, "now it is looked for");
 }
+
+#[test]
+fn a_start_waits_anew_for_what_may_still_land() {
+    let store = Memory::new();
+    let mut core = open(&store, NOON);
+    let post = vec![submission_by("sandbox-readable", 1, None)];
+    let sent = turn(&mut core, NOON, Millis(0), post);
+    let fault = Fault::new(Code::PlatformUnavailable, "the line is dead");
+    let unknown = vec![reported(&sent[0], Verdict::Unknown { fault })];
+    assert!(turn(&mut core, NOON, Millis(5), unknown).is_empty());
+    drop(core);
+    // A second later, but by the clock it is one o'clock.
+    let one = NOON.plus(HOUR);
+    let mut core = open(&store, one);
+    assert!(turn(&mut core, one, Millis(0), vec![]).is_empty(), "nobody knows how long it was");
+    assert_eq!(core.idle_for(one), Some(Millis(12_000)));
+    let looks = turn(&mut core, one.plus(Millis(12_000)), Millis(12_000), vec![]);
+    assert_eq!(looks.len(), 1);
+}

@@ -6,9 +6,11 @@ use super::core::Core;
 use super::lanes::Waiter;
 use crate::machine::{self, Refusal};
 use crate::model::{
-    AccountId, Batch, BatchId, Cursor, Event, Millis, ReplyState, TargetIx, Timestamp,
+    AccountId, Batch, BatchId, Cursor, Digest, Event, Millis, ReplyState, StepRef, TargetIx,
+    Timestamp,
 };
 use crate::store::StoreError;
+use crate::workflow::Doubt;
 
 /// Events of one batch that happen in one commit: with their targets and notices they stay far
 /// below its limit.
@@ -81,25 +83,37 @@ impl Core {
             }
             Cursor::Waiting { .. } => Due::Event(Event::Woke { ix }),
             // A clock that was set forward takes nothing off the time in which it may still land.
-            Cursor::Doubtful { .. } => self.woken(ix, self.graces.get(&(batch.id, ix))),
+            Cursor::Doubtful { step, .. } => {
+                let known = self.graces.get(&(batch.id, ix)).copied();
+                self.woken(ix, known.or_else(|| self.grace(&target.definition, step)))
+            }
             Cursor::Ready { .. } => Due::Enter,
             Cursor::Running(attempt) if attempt.epoch != self.epoch => {
                 Due::Event(Event::Recovered { ix })
             }
             Cursor::Running(attempt) if attempt.deadline > now => Due::Nothing,
-            Cursor::Running(_) => self.woken(ix, self.deadlines.get(&(batch.id, ix))),
+            Cursor::Running(_) => self.woken(ix, self.deadlines.get(&(batch.id, ix)).copied()),
             Cursor::Held { .. } | Cursor::Ended(_) => Due::Nothing,
         }
     }
 
     /// The waking of a target, unless it is not to be woken yet by the process's own time.
-    fn woken(&self, ix: TargetIx, limit: Option<&Millis>) -> Due {
+    fn woken(&self, ix: TargetIx, limit: Option<Millis>) -> Due {
         match limit {
-            Some(limit) if *limit > self.moment.uptime => {
+            Some(limit) if limit > self.moment.uptime => {
                 let left = Millis(limit.0 - self.moment.uptime.0);
                 Due::Later(self.moment.at.plus(left))
             }
             _ => Due::Event(Event::Woke { ix }),
+        }
+    }
+
+    /// How long a target is waited for that another process life left in doubt: nobody knows how
+    /// long that was ago, for the clock may have been set meanwhile.
+    fn grace(&self, definition: &Digest, step: StepRef) -> Option<Millis> {
+        match self.catalog.get(definition)?.step(step)?.on_doubt {
+            Doubt::Probe { grace, .. } => Some(grace),
+            Doubt::Repeat | Doubt::Hold => None,
         }
     }
 
