@@ -78,8 +78,7 @@ impl FromIterator<Place> for ClaimIndex {
 /// The place of a claim's key; `None` of any other key.
 pub(super) fn place_of(bytes: &[u8]) -> Option<Place> {
     // Most keys are none of these, and this is asked of every one there is.
-    let (from, to) = key::claims();
-    if bytes < from.as_slice() || bytes >= to.as_slice() {
+    if !bytes.starts_with(&key::claims().0) {
         return None;
     }
     match Key::decode(bytes) {

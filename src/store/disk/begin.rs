@@ -12,9 +12,9 @@ use crate::store::{
 };
 
 /// Stores have been sealed since this format.
-const SEALED_FORMAT: u32 = 3;
+pub(super) const SEALED_FORMAT: u32 = 3;
 /// All families that have pages now have had them since this format, and claims their keys.
-pub(super) const PAGED_FORMAT: u32 = 6;
+const PAGED_FORMAT: u32 = 6;
 /// Claims of an older format that get their keys before they are made durable.
 const MOVED_AT_ONCE: usize = 256;
 
@@ -36,7 +36,8 @@ impl Sled {
             drop(writer);
             self.move_claims(meta.format)?;
         }
-        // Programs of formats below 5 take void rows of pages for rows.
+        // Programs of formats below 5 take void rows of pages for rows, and those below 6 look for
+        // claims under keys that they no longer have.
         if meta.format < FORMAT {
             self.write_meta(|epoch| epoch)?;
         }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use sled::IVec;
 
-use super::begin::PAGED_FORMAT;
+use super::begin::SEALED_FORMAT;
 use super::database::Database;
 use super::layers::{Entries, Entry, Layer};
 use super::spill::SpillFolder;
@@ -82,7 +82,7 @@ impl Sled {
         (rows, values.max().unwrap_or(0))
     }
 
-    /// Lays all rows out as the format before pages did, its seal among them.
+    /// Lays all rows out as the last format before pages did, its seal among them.
     pub(in crate::store) fn make_older(&self) {
         self.settle();
         let mut batch = sled::Batch::default();
@@ -97,7 +97,7 @@ impl Sled {
             let mut row = row.to_vec();
             if *key == Key::Meta.encode() {
                 seal.take(key, &row);
-                let meta = MetaRecord { format: PAGED_FORMAT - 1, epoch: 1 };
+                let meta = MetaRecord { format: SEALED_FORMAT, epoch: 1 };
                 row = record::encode(&Key::Meta, &Record::Meta(meta));
                 seal.add(key, &row);
             }

@@ -1,10 +1,11 @@
 //! The way of rows from the old layer into the tree.
 //!
-//! It is gone in small steps, by those who flush: for what they add. A step that is lost in a crash
-//! is made again, for the log still has its rows. sled is given one value after the other, for a
-//! batch of it costs two writes at once, each of which wakes all its threads. So a crash may leave
-//! a step half done, and the order of its values sees to it that no row is lost: of a page that is
-//! divided the last part comes first, and before a page goes, the one before it has no void rows.
+//! It is gone in small steps, as far as flushes have added: by who tidies up after them, or by a
+//! flush itself where nobody does. A step that is lost in a crash is made again, for the log still
+//! has its rows. sled is given one value after the other, for a batch of it costs two writes at
+//! once, each of which wakes all its threads. So a crash may leave a step half done, and the order
+//! of its values sees to it that no row is lost: of a page that is divided the last part comes
+//! first, and before a page goes, the one before it has no void rows.
 
 use std::ops::Bound;
 
