@@ -35,8 +35,8 @@
 //!    the engine's to tell: `engine::Handle::peek`), parses (`wire`), resolves accounts and
 //!    contents, runs `preflight::shape` for every target, and submits.
 //! 3. In one turn the engine's core accepts (`machine::draft`, `machine::transition`): one commit
-//!    holds batch, targets, contents, journal entry, timer, indexes and claim. In the same turn a
-//!    free slot begins the first step. One flush; then the call is released.
+//!    holds batch, targets, contents, journal entry, timer, indexes and claim. Where a slot is free
+//!    the first step begins in it. One flush; then the call is released.
 //! 4. `courier::Courier` gets access (`accounts`), lets the codec prepare the one request, sends it
 //!    (`upstream`), and lets the codec read the answer as a verdict.
 //! 5. The report comes back through the mailbox; the machine moves on, to the next step or to the
@@ -48,7 +48,8 @@
 //!
 //! 1. The accepting commit stored the batch's one timer, and answered 202.
 //! 2. The engine's shell sleeps to the earliest timer, never longer than five seconds. The core
-//!    rings it (`engine::Core::turn`), loads the batch and applies `Woke`: the target wants a slot.
+//!    rings it (`engine::Core::turn`), loads the batch and lets the target wait for a slot. Once it
+//!    has one, `Woke` and `Begun` are applied in one commit.
 //! 3. From there it goes as above. A timer that passed while nothing ran rings at the next start;
 //!    an attempt that was under way is found by its epoch and becomes `Recovered`.
 //!

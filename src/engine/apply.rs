@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::core::{Core, Release};
-use super::interface::{Call, NewNotice, Submitted};
+use super::interface::{Call, EngineError, NewNotice, Submitted};
 use super::lanes::Waiter;
 use super::owned;
 use crate::machine::{self, Effects, Refusal, Tidings};
@@ -46,16 +46,32 @@ impl Core {
         }
     }
 
-    /// Makes a batch under an id that was never given out, with `extra` writes beside.
+    /// Makes a batch under an id that was never given out, with `extra` writes beside. Those of its
+    /// targets that find a slot at once begin in the same commit.
     pub(super) fn found(
         &mut self,
         batch: Batch,
         extra: Vec<Write>,
-    ) -> Result<Result<(), Refusal>, StoreError> {
-        match self.plan_on(None, batch.id, vec![Event::Accepted(Box::new(batch))]) {
-            Ok(plan) => self.carry_through(plan, extra, None).map(|_| Ok(())),
-            Err(refusal) => Ok(Err(refusal)),
-        }
+    ) -> Result<Result<(), EngineError>, StoreError> {
+        let id = batch.id;
+        let begun = self.take_slots(&batch)?;
+        let begins = begun.iter().map(|(_, ix)| Event::Begun { ix: *ix });
+        let events = [Event::Accepted(Box::new(batch))].into_iter().chain(begins).collect();
+        let problem = match self.plan_on(None, id, events) {
+            Err(refusal) => EngineError::Refused(refusal.to_string()),
+            Ok(plan) => match self.carry_through(plan, extra, None) {
+                Ok(batch) => {
+                    self.note_begun(&batch, &begun);
+                    return Ok(Ok(()));
+                }
+                Err(StoreError::TooLarge { bytes, max }) => EngineError::TooLarge(format!(
+                    "the request needs {bytes} bytes in one commit, at most {max}"
+                )),
+                Err(other) => return Err(other),
+            },
+        };
+        begun.iter().for_each(|(account, _)| self.lanes.release(*account));
+        Ok(Err(problem))
     }
 
     /// What events make of a batch. Nothing has happened yet.
@@ -252,7 +268,9 @@ impl Core {
             if let Some(before) = before {
                 self.leave_lane(new.id, ix, before);
             }
-            self.enter_lane(new, ix, target)?;
+            if let Cursor::Ready { .. } = target.cursor {
+                self.enter_lane(new, ix, target)?;
+            }
             if let Cursor::Doubtful { until, .. } = target.cursor {
                 let limit = self.moment.uptime.0 + until.since(self.moment.at).0;
                 self.graces.insert((new.id, ix), Millis(limit));
@@ -273,10 +291,10 @@ impl Core {
     }
 
     fn leave_lane(&mut self, batch: BatchId, ix: TargetIx, before: &Target) {
+        if let Some(since) = waits_since(before) {
+            self.lanes.leave(before.account, Waiter { since, batch, ix });
+        }
         match before.cursor {
-            Cursor::Ready { since, .. } => {
-                self.lanes.leave(before.account, Waiter { since, batch, ix });
-            }
             Cursor::Running(attempt) if attempt.epoch == self.epoch => {
                 self.deadlines.remove(&(batch, ix));
                 self.lanes.release(before.account);
@@ -285,6 +303,7 @@ impl Core {
                 self.graces.remove(&(batch, ix));
             }
             Cursor::Running(_)
+            | Cursor::Ready { .. }
             | Cursor::Queued { .. }
             | Cursor::Waiting { .. }
             | Cursor::Held { .. }
@@ -299,7 +318,14 @@ impl Core {
         ix: TargetIx,
         target: &Target,
     ) -> Result<(), StoreError> {
-        let Cursor::Ready { since, .. } = target.cursor else { return Ok(()) };
+        let Some(since) = waits_since(target) else { return Ok(()) };
+        self.open_lane(target)?;
+        self.lanes.enter(target.account, Waiter { since, batch: batch.id, ix });
+        Ok(())
+    }
+
+    /// Sees to it that the target's account has a lane.
+    pub(super) fn open_lane(&mut self, target: &Target) -> Result<(), StoreError> {
         let slots = self.catalog.get(&target.definition).map_or(1, |def| def.account_slots);
         let parked = if self.lanes.knows(target.account) {
             None
@@ -310,7 +336,6 @@ impl Core {
             }
         };
         self.lanes.open(target.account, target.platform, slots, parked);
-        self.lanes.enter(target.account, Waiter { since, batch: batch.id, ix });
         Ok(())
     }
 
@@ -430,6 +455,19 @@ fn uploads(batch: &Batch) -> BTreeSet<MediaId> {
             MediaSource::Url(_) | MediaSource::Inline(_) => None,
         })
         .collect()
+}
+
+/// Since when a target waits for a slot, if that is what it waits for: one whose time is still to
+/// come does so from then on.
+fn waits_since(target: &Target) -> Option<Timestamp> {
+    match target.cursor {
+        Cursor::Ready { since, .. } => Some(since),
+        Cursor::Queued { due } => Some(due),
+        Cursor::Waiting { until, .. } => Some(until),
+        Cursor::Running(_) | Cursor::Doubtful { .. } | Cursor::Held { .. } | Cursor::Ended(_) => {
+            None
+        }
+    }
 }
 
 /// Whether it has an attempt under way, or wants one.

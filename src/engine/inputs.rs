@@ -134,13 +134,9 @@ impl Core {
         self.waiters.insert(id, vec![Waiting { tell, replayed: false }]);
         let problem = match machine::draft(draft, &self.catalog) {
             Err(refusal) => EngineError::Refused(refusal.to_string()),
-            Ok(batch) => match self.found(batch, extra) {
-                Ok(Ok(())) => return Ok(()),
-                Ok(Err(refusal)) => EngineError::Refused(refusal.to_string()),
-                Err(StoreError::TooLarge { bytes, max }) => EngineError::TooLarge(format!(
-                    "the request needs {bytes} bytes in one commit, at most {max}"
-                )),
-                Err(other) => return Err(other),
+            Ok(batch) => match self.found(batch, extra)? {
+                Ok(()) => return Ok(()),
+                Err(problem) => problem,
             },
         };
         for waiting in self.waiters.remove(&id).unwrap_or_default() {

@@ -118,18 +118,38 @@ impl Lanes {
 
     /// The target that may begin next; it leaves its lane and takes a slot.
     pub(super) fn next(&mut self) -> Option<(AccountId, Waiter)> {
-        if self.running >= self.slots_max {
-            return None;
-        }
-        let (waiter, account) = self.heads.iter().copied().find(|(_, account)| {
-            let platform = self.lanes.get(account).map(|lane| lane.platform);
-            platform.is_some_and(|platform| {
-                self.by_platform.get(&platform).copied().unwrap_or(0) < self.platform_slots_max
-            })
-        })?;
+        let (waiter, account) = self.first()?;
         self.remove(account, waiter);
         self.take(account);
         Some((account, waiter))
+    }
+
+    /// Takes a slot for a target of this account that is in no lane. False where there is none, or
+    /// where anybody else is to have it.
+    pub(super) fn take_at_once(&mut self, account: AccountId) -> bool {
+        let free = self.lanes.get(&account).is_some_and(|lane| {
+            let open = lane.parked_until.is_none() && lane.running < lane.slots;
+            open && lane.waiting.is_empty() && self.has_room(lane.platform)
+        });
+        let granted = free && self.running < self.slots_max && self.first().is_none();
+        if granted {
+            self.take(account);
+        }
+        granted
+    }
+
+    /// Who may begin next.
+    fn first(&self) -> Option<(Waiter, AccountId)> {
+        if self.running >= self.slots_max {
+            return None;
+        }
+        self.heads.iter().copied().find(|(_, account)| {
+            self.lanes.get(account).is_some_and(|lane| self.has_room(lane.platform))
+        })
+    }
+
+    fn has_room(&self, platform: Platform) -> bool {
+        self.by_platform.get(&platform).copied().unwrap_or(0) < self.platform_slots_max
     }
 
     /// A slot is free again.

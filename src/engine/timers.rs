@@ -1,4 +1,8 @@
 //! What rings, and who begins.
+//!
+//! What has become due stays where it is, and waits for a slot in its account's lane. Once it has
+//! one it wakes and begins in one commit: to wake it before would write down what the time says
+//! already.
 
 use std::sync::Arc;
 
@@ -15,12 +19,17 @@ use crate::workflow::Doubt;
 /// Events of one batch that happen in one commit: with their targets and notices they stay far
 /// below its limit.
 pub(super) const EVENTS_MAX: usize = 8;
+/// Batches rung in one turn: where very many become due at once, the first ones go out while the
+/// others are looked at.
+const RINGS_MAX: usize = 256;
 
 impl Core {
-    /// Rings every alarm that is due.
+    /// Rings the alarms that are due, or as many as one turn may: the others are due at once in the
+    /// next one.
     pub(super) fn ring(&mut self) -> Result<(), StoreError> {
         let mut again = Vec::new();
-        while let Some(id) = self.alarms.ring(self.moment.at) {
+        for _ in 0..RINGS_MAX {
+            let Some(id) = self.alarms.ring(self.moment.at) else { break };
             if let Some(later) = self.ring_batch(id)? {
                 again.push((id, later));
             }
@@ -77,17 +86,15 @@ impl Core {
             Cursor::Queued { due } if now.since(due) > self.options.max_lateness => {
                 Due::Event(Event::Missed { ix })
             }
-            Cursor::Queued { .. } => Due::Event(Event::Woke { ix }),
             Cursor::Waiting { until, .. } | Cursor::Doubtful { until, .. } if until > now => {
                 Due::Nothing
             }
-            Cursor::Waiting { .. } => Due::Event(Event::Woke { ix }),
+            Cursor::Queued { .. } | Cursor::Waiting { .. } | Cursor::Ready { .. } => Due::Enter,
             // A clock that was set forward takes nothing off the time in which it may still land.
             Cursor::Doubtful { step, .. } => {
                 let known = self.graces.get(&(batch.id, ix)).copied();
                 self.woken(ix, known.or_else(|| self.grace(&target.definition, step)))
             }
-            Cursor::Ready { .. } => Due::Enter,
             Cursor::Running(attempt) if attempt.epoch != self.epoch => {
                 Due::Event(Event::Recovered { ix })
             }
@@ -115,6 +122,23 @@ impl Core {
             Doubt::Probe { grace, .. } => Some(grace),
             Doubt::Repeat | Doubt::Hold => None,
         }
+    }
+
+    /// Takes slots for those targets of a new batch that find one at once.
+    pub(super) fn take_slots(
+        &mut self,
+        batch: &Batch,
+    ) -> Result<Vec<(AccountId, TargetIx)>, StoreError> {
+        let mut taken = Vec::new();
+        for (ix, target) in batch.places() {
+            if let Cursor::Ready { .. } = target.cursor {
+                self.open_lane(target)?;
+                if self.lanes.take_at_once(target.account) {
+                    taken.push((target.account, ix));
+                }
+            }
+        }
+        Ok(taken)
     }
 
     /// Begins attempts as long as slots and waiters last.
@@ -155,18 +179,15 @@ impl Core {
 
     /// Begins attempts of one batch, which have their slots.
     fn begin(&mut self, id: BatchId, targets: &[(AccountId, TargetIx)]) -> Result<(), StoreError> {
-        let events = targets.iter().map(|(_, ix)| Event::Begun { ix: *ix }).collect();
+        let mut events = Vec::with_capacity(2 * targets.len());
+        if let Some(batch) = self.load(id)? {
+            for (_, ix) in targets {
+                events.extend(self.first_events(&batch, *ix));
+            }
+        }
         match (self.apply(id, events, vec![])?, targets) {
             (Ok(batch), _) => {
-                for (_, ix) in targets {
-                    if let Some(target) = batch.target(*ix)
-                        && let Cursor::Running(attempt) = target.cursor
-                    {
-                        let span = attempt.deadline.since(attempt.began_at);
-                        let limit = Millis(self.moment.uptime.0 + span.0);
-                        self.deadlines.insert((id, *ix), limit);
-                    }
-                }
+                self.note_begun(&batch, targets);
                 Ok(())
             }
             (Err(refusal), [(account, _)]) => {
@@ -176,6 +197,33 @@ impl Core {
             }
             // One of them is refused; the others need not suffer for it.
             (Err(_), many) => many.chunks(1).try_for_each(|one| self.begin(id, one)),
+        }
+    }
+
+    /// What happens to a target that has a slot.
+    fn first_events(&self, batch: &Batch, ix: TargetIx) -> Vec<Event> {
+        let ready = batch.target(ix).is_some_and(|it| matches!(it.cursor, Cursor::Ready { .. }));
+        match self.due_event(batch, ix) {
+            Due::Enter if ready => vec![Event::Begun { ix }],
+            Due::Enter => vec![Event::Woke { ix }, Event::Begun { ix }],
+            // It has waited too long for its slot.
+            Due::Event(event) => vec![event],
+            Due::Later(_) | Due::Nothing => Vec::new(),
+        }
+    }
+
+    /// Notes until when attempts may take that have just begun; a slot that none of them took is
+    /// free again.
+    pub(super) fn note_begun(&mut self, batch: &Batch, targets: &[(AccountId, TargetIx)]) {
+        for (account, ix) in targets {
+            match batch.target(*ix).map(|target| &target.cursor) {
+                Some(Cursor::Running(attempt)) => {
+                    let span = attempt.deadline.since(attempt.began_at);
+                    let limit = Millis(self.moment.uptime.0 + span.0);
+                    self.deadlines.insert((batch.id, *ix), limit);
+                }
+                _ => self.lanes.release(*account),
+            }
         }
     }
 

@@ -17,11 +17,18 @@ pub fn live_wake(batch: &Batch, now: Timestamp) -> Option<Timestamp> {
 }
 
 /// Whether a target that wants a slot must not have it yet: it became due, and then the clock was
-/// set back to before its scheduled time. What has begun goes on.
+/// set back to before its time. What has begun goes on.
 pub fn is_early(target: &Target, now: Timestamp) -> bool {
-    matches!(target.cursor, Cursor::Ready { .. })
-        && target.started_at.is_none()
-        && target.due.is_some_and(|due| due > now)
+    match target.cursor {
+        Cursor::Queued { due } => due > now,
+        Cursor::Waiting { until, .. } => until > now,
+        Cursor::Ready { .. } => {
+            target.started_at.is_none() && target.due.is_some_and(|due| due > now)
+        }
+        Cursor::Running(_) | Cursor::Doubtful { .. } | Cursor::Held { .. } | Cursor::Ended(_) => {
+            false
+        }
+    }
 }
 
 fn earliest(batch: &Batch, counts: impl Fn(&Target) -> bool) -> Option<Timestamp> {
