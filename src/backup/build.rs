@@ -118,7 +118,9 @@ fn commit(store: &Sled, writes: &[Write]) -> Result<(), StoreError> {
 impl Taker for Build<'_> {
     fn row(&mut self, framed: Framed) -> Result<(), BackupError> {
         self.bytes += framed.frame.len();
-        self.writes.push(Write::Put(key_now(framed.key, &framed.record), framed.record));
+        if let Some(key) = key_now(framed.key, &framed.record) {
+            self.writes.push(Write::Put(key, framed.record));
+        }
         if self.bytes > COMMIT_BYTES || self.writes.len() >= COMMIT_ROWS {
             self.commit()?;
         }

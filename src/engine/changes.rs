@@ -56,7 +56,7 @@ impl Core {
         };
         let reply = self.changed_reply(&plan.batch, ix, &change, &asking)?;
         if let Some(claim) = asking.claim {
-            extra.extend(self.reply_writes(claim, &reply));
+            extra.push(self.reply_write(claim, &reply));
         }
         let batch = self.carry_through(plan, extra, asking.request.as_ref())?;
         Ok(Ok(Changed { batch, ix, reply, replayed: false }))

@@ -1,15 +1,16 @@
-//! A clock that is set back while posts wait for a slot, or forward while one may still land.
+//! A clock that is set back while posts wait for a slot, or forward while one may still land, or
+//! while somebody may still ask again.
 
 use std::sync::Arc;
 
 use super::core::{Core, Moment, Options, Release};
 use super::handle::Input;
-use super::interface::{Call, NewTarget, Report, Submission};
+use super::interface::{Call, Claim, NewTarget, Report, Submission};
 use crate::model::{
-    AccountId, BatchId, Code, Content, ContentIx, Cursor, Fault, KeyId, Millis, Output, Platform,
-    ProfileId, RequestId, Timestamp, Verdict,
+    AccountId, BatchId, Code, Content, ContentIx, Cursor, Digest, Fault, KeyId, Millis, Output,
+    Platform, ProfileId, RequestId, Timestamp, Verdict,
 };
-use crate::store::{Memory, Store};
+use crate::store::{Key, Memory, Order, Store};
 use crate::wire::Links;
 use crate::workflow;
 
@@ -39,12 +40,22 @@ fn submission(account: u128, scheduled_at: Option<Timestamp>) -> Input {
 }
 
 fn submission_by(workflow: &str, account: u128, scheduled_at: Option<Timestamp>) -> Input {
+    let submission = post(workflow, account, scheduled_at, None);
+    Input::Submit(Box::new(submission), tokio::sync::oneshot::channel().0)
+}
+
+fn post(
+    workflow: &str,
+    account: u128,
+    scheduled_at: Option<Timestamp>,
+    claim: Option<Claim>,
+) -> Submission {
     let catalog = workflow::load(&Default::default()).expect("built in").catalog;
-    let submission = Submission {
+    Submission {
         request_id: RequestId::from_caller("r").expect("well formed"),
         key: KeyId::from_raw(1),
         test: false,
-        claim: None,
+        claim,
         scheduled_at,
         contents: vec![Content { text: "x".to_owned(), ..Content::default() }],
         targets: vec![NewTarget {
@@ -55,8 +66,7 @@ fn submission_by(workflow: &str, account: u128, scheduled_at: Option<Timestamp>)
             content: ContentIx(0),
             warnings: Vec::new(),
         }],
-    };
-    Input::Submit(Box::new(submission), tokio::sync::oneshot::channel().0)
+    }
 }
 
 /// Runs a turn and gives the attempts that begin in it.
@@ -175,4 +185,61 @@ fn a_start_waits_anew_for_what_may_still_land() {
     assert_eq!(core.idle_for(one), Some(GRACE));
     let looks = turn(&mut core, one.plus(GRACE), GRACE, vec![]);
     assert_eq!(looks.len(), 1);
+}
+
+/// Whether a post under a key is known already, asked by an equal request.
+fn is_known(core: &mut Core, at: Timestamp, uptime: Millis) -> bool {
+    let claim = Claim { id: Digest([7; 32]), fingerprint: Digest([1; 32]) };
+    let (ticket, mut answer) = tokio::sync::oneshot::channel();
+    let post = post("sandbox", 1, None, Some(claim));
+    for call in turn(core, at, uptime, vec![Input::Submit(Box::new(post), ticket)]) {
+        assert!(turn(core, at, uptime, vec![done(&call)]).is_empty());
+    }
+    answer.try_recv().expect("it is answered").expect("it is published").replayed
+}
+
+fn leaps(store: &Memory) -> usize {
+    let (first, last) = (Key::FIRST_LEAP, Key::LAST_LEAP);
+    store.scan(&first, &last, Order::Ascending, 9).expect("memory").len()
+}
+
+#[test]
+fn a_clock_that_is_set_forward_makes_no_key_older() {
+    let store = Memory::new();
+    let mut core = open(&store, NOON);
+    assert!(!is_known(&mut core, NOON, Millis(0)));
+    // A week by the clock, in two steps, and half a minute of the minute for which keys live.
+    let leap = Millis::from_secs(84 * 3_600);
+    let first = NOON.plus(leap).plus(Millis(5_000));
+    assert!(is_known(&mut core, first, Millis(5_000)));
+    let second = first.plus(leap).plus(Millis(25_000));
+    assert!(is_known(&mut core, second, Millis(30_000)));
+    assert_eq!(leaps(&store), 1);
+    // Nor does a new life take it for old, nor a clock that is set right again.
+    drop(core);
+    let mut core = open(&store, second);
+    assert!(is_known(&mut core, second, Millis(0)));
+    let right = NOON.plus(Millis(35_000));
+    assert!(is_known(&mut core, right, Millis(5_000)));
+    assert_eq!(leaps(&store), 0, "it makes nothing older any more");
+    assert!(is_known(&mut core, right.plus(Millis(24_000)), Millis(29_000)));
+    assert!(
+        !is_known(&mut core, right.plus(Millis(25_000)), Millis(30_000)),
+        "a minute has passed"
+    );
+}
+
+#[test]
+fn keys_end_though_the_clock_was_set_forward() {
+    let store = Memory::new();
+    let mut core = open(&store, NOON);
+    assert!(!is_known(&mut core, NOON, Millis(0)));
+    let week = Millis::from_secs(7 * 86_400);
+    let later = NOON.plus(week);
+    assert!(is_known(&mut core, later.plus(Millis(59_999)), Millis(59_999)));
+    assert!(!is_known(&mut core, later.plus(Millis(60_000)), Millis(60_000)));
+    // The new one has its own time; once it is over, so is the leap.
+    assert!(is_known(&mut core, later.plus(Millis(119_999)), Millis(119_999)));
+    assert_eq!(leaps(&store), 0);
+    assert!(!is_known(&mut core, later.plus(Millis(120_000)), Millis(120_000)));
 }

@@ -12,6 +12,7 @@ use super::alarms::Alarms;
 use super::handle::{Input, Ticket};
 use super::interface::{Call, EngineError, Health, NewNotice, Submitted};
 use super::lanes::Lanes;
+use super::leaps::Leaps;
 use super::owned::Owned;
 use crate::model::{
     AccountId, Batch, BatchId, Millis, Notice, NoticeId, Stamp, TargetIx, Timestamp, UlidFactory,
@@ -99,6 +100,7 @@ pub struct Core {
     pub(super) alarms: Alarms,
     horizon: Timestamp,
     pub(super) lanes: Lanes,
+    pub(super) leaps: Leaps,
     pub(super) owned: Owned,
     pub(super) deadlines: BTreeMap<(BatchId, TargetIx), Millis>,
     /// By the process's own time, until when what may still land is waited for before anybody looks
@@ -144,6 +146,7 @@ impl Core {
             _ => NoticeId::from_raw(0),
         };
         let newest_notice = newest_notice.max(delivered);
+        let leaps = Leaps::read(store.as_ref(), moment.at, moment.uptime)?;
         let mut core = Self {
             store,
             catalog,
@@ -157,6 +160,7 @@ impl Core {
             alarms: Alarms::default(),
             horizon: moment.at.plus(HORIZON),
             lanes,
+            leaps,
             owned: Owned::default(),
             deadlines: BTreeMap::new(),
             graces: BTreeMap::new(),
@@ -198,6 +202,8 @@ impl Core {
     ) -> Result<(), StoreError> {
         self.moment = moment;
         self.entropy_drawn = 0;
+        // What the inputs ask is answered by how old keys are.
+        self.note_leap()?;
         // Before the inputs: after a jump of the clock what they schedule may lie beyond the old
         // horizon and be due at once.
         self.move_horizon()?;

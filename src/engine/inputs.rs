@@ -128,7 +128,7 @@ impl Core {
             extra.push(Write::New(Key::Post(target.post), Record::Post(place)));
         }
         if let Some(claim) = claim {
-            extra.extend(self.claim_writes(claim, Some(id), ClaimState::Running));
+            extra.push(self.claim_write(claim, Some(id), ClaimState::Running));
         }
         // The reply may be decided by the accepting commit itself: whoever waits must be known.
         self.waiters.insert(id, vec![Waiting { tell, replayed: false }]);
@@ -177,25 +177,21 @@ impl Core {
         }
     }
 
-    fn claim_writes(&self, claim: Claim, batch: Option<BatchId>, state: ClaimState) -> [Write; 2] {
+    fn claim_write(&self, claim: Claim, batch: Option<BatchId>, state: ClaimState) -> Write {
         let created_at = self.moment.at;
         let expires_at = created_at.plus(self.options.claim_window);
         let fingerprint = claim.fingerprint;
         let record = ClaimRecord { fingerprint, created_at, expires_at, batch, state };
-        [
-            // Whoever writes it has seen that no record of this id is kept.
-            Write::New(Key::Claim(expires_at, claim.id), Record::Claim(record)),
-            Write::Put(Key::ClaimExpiry(expires_at, claim.id), Record::Mark),
-        ]
+        // Whoever writes it has seen that no record of this id is kept.
+        Write::New(Key::Claim(expires_at, claim.id), Record::Claim(record))
     }
 
     pub(super) fn claimed(&self, claim: Claim) -> Result<Claimed, StoreError> {
         let Some((key, record)) = self.store.claim(&claim.id)? else {
             return Ok(Claimed::Free(Vec::new()));
         };
-        if record.expires_at <= self.moment.at && !self.lives(record.batch)? {
-            let stale = Key::ClaimExpiry(record.expires_at, claim.id);
-            return Ok(Claimed::Free(vec![Write::Delete(key), Write::Delete(stale)]));
+        if record.expires_at <= self.claims_now() && !self.lives(record.batch)? {
+            return Ok(Claimed::Free(vec![Write::Delete(key)]));
         }
         if record.fingerprint != claim.fingerprint {
             return Ok(Claimed::Mismatch);
@@ -256,7 +252,7 @@ impl Core {
     ) -> Result<(), StoreError> {
         match self.claimed(claim)? {
             Claimed::Free(mut writes) => {
-                writes.extend(self.reply_writes(claim, &reply));
+                writes.push(self.reply_write(claim, &reply));
                 self.commit(&writes)?;
                 self.tell(move || tell(Ok(Submitted { reply, replayed: false })));
             }
@@ -274,7 +270,7 @@ impl Core {
             match self.claimed(claim)? {
                 Claimed::Free(cleared) => {
                     writes.extend(cleared);
-                    writes.extend(self.reply_writes(claim, &reply));
+                    writes.push(self.reply_write(claim, &reply));
                 }
                 Claimed::Replied(reply) => {
                     return Ok(Ok(Some(Submitted { reply, replayed: true })));
@@ -306,10 +302,10 @@ impl Core {
         }
     }
 
-    /// The writes that keep a reply under a free claim.
-    pub(super) fn reply_writes(&self, claim: Claim, reply: &Reply) -> [Write; 2] {
+    /// The write that keeps a reply under a free claim.
+    pub(super) fn reply_write(&self, claim: Claim, reply: &Reply) -> Write {
         let state = ClaimState::Replied { status: reply.status, body: reply.body.clone() };
-        self.claim_writes(claim, None, state)
+        self.claim_write(claim, None, state)
     }
 
     fn commit(&mut self, writes: &[Write]) -> Result<(), StoreError> {

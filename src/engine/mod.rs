@@ -20,6 +20,7 @@ mod apply;
 mod timers;
 mod restore;
 mod lanes;
+mod leaps;
 mod alarms;
 mod owned;
 mod caught;
@@ -35,5 +36,6 @@ pub use interface::{
     Asking, Call, Change, ChangeError, Changed, Claim, EngineError, Expect, Health, NewNotice,
     NewTarget, Records, Report, Submission, Submitted, WriteError,
 };
+pub use leaps::noted as leap_noted;
 pub use restore::{Doubts, RestoreError};
 pub use shell::{Carry, Clocks, drive, spawn};

@@ -118,11 +118,13 @@ fn instant(place: &Place) -> Timestamp {
     Timestamp::from_millis(i64::from_be_bytes(at) + EPOCH)
 }
 
-/// The key that a record is kept under now, where an older program kept it under this one.
-pub fn key_now(key: Key, record: &Record) -> Key {
+/// The key that a record is kept under now, where an older program kept it under this one; `None`
+/// where it is kept no more.
+pub fn key_now(key: Key, record: &Record) -> Option<Key> {
     match (key, record) {
-        (Key::OldClaim(id), Record::Claim(claim)) => Key::Claim(claim.expires_at, id),
-        (key, _) => key,
+        (Key::OldClaim(id), Record::Claim(claim)) => Some(Key::Claim(claim.expires_at, id)),
+        (Key::ClaimExpiry(..), _) => None,
+        (key, _) => Some(key),
     }
 }
 
@@ -211,7 +213,8 @@ mod tests {
     fn a_key_of_before_is_laid_out_by_its_expiry() {
         let id = Digest([7; 32]);
         let record = Record::Claim(claim(at(5)));
-        assert_eq!(key_now(Key::OldClaim(id), &record), Key::Claim(at(5), id));
-        assert_eq!(key_now(Key::NoticeCursor, &record), Key::NoticeCursor);
+        assert_eq!(key_now(Key::OldClaim(id), &record), Some(Key::Claim(at(5), id)));
+        assert_eq!(key_now(Key::ClaimExpiry(at(5), id), &Record::Mark), None);
+        assert_eq!(key_now(Key::NoticeCursor, &record), Some(Key::NoticeCursor));
     }
 }

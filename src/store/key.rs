@@ -66,6 +66,9 @@ pub enum Key {
     /// `14 id`. The newest notice when a webhook endpoint was made: it hears only later ones.
     /// Immutable; deleted with the endpoint.
     EndpointSince(EndpointId),
+    /// `15 instant span`. That the wall clock was set forward, and by how much idempotency keys
+    /// live longer for it. One at the most; deleted when all keys from before had their time.
+    ClockLeap(Timestamp, Millis),
     /// `20 instant batch`. The one timer of an unsettled batch. Moved with its earliest wake-up.
     Timer(Timestamp, BatchId),
     /// `21 post`. Finds a post's batch; in this order posts are listed. Immutable.
@@ -75,7 +78,7 @@ pub enum Key {
     Claim(Timestamp, Digest),
     /// `22 claim`. The same as formats before 6 kept it. Only read.
     OldClaim(Digest),
-    /// `23 instant claim`. When to look whether a claim has expired. Moved or deleted then.
+    /// `23 instant claim`. When formats before 7 looked whether a claim had expired. Only read.
     ClaimExpiry(Timestamp, Digest),
     /// `24 instant batch`. When a batch settled: in this order journals are trimmed.
     Settled(Timestamp, BatchId),
@@ -102,6 +105,10 @@ impl Key {
     pub const LAST_SETTLED: Self =
         Self::Settled(Timestamp::from_millis(i64::MAX), BatchId::from_raw(u128::MAX));
 
+    /// Below every leap of the clock.
+    pub const FIRST_LEAP: Self = Self::ClockLeap(Timestamp::from_millis(i64::MIN), Millis(0));
+    /// Above every leap of the clock.
+    pub const LAST_LEAP: Self = Self::ClockLeap(Timestamp::from_millis(i64::MAX), Millis(u64::MAX));
     /// Above every notice.
     pub const LAST_NOTICE: Self = Self::Notice(NoticeId::from_raw(u128::MAX));
 
@@ -135,6 +142,7 @@ const DELIVERY: u8 = 0x11;
 const NOTICE_CURSOR: u8 = 0x12;
 const REMOVING: u8 = 0x13;
 const ENDPOINT_SINCE: u8 = 0x14;
+const CLOCK_LEAP: u8 = 0x15;
 const TIMER: u8 = 0x20;
 const POST: u8 = 0x21;
 const CLAIM: u8 = 0x22;
@@ -204,6 +212,9 @@ impl Key {
             Self::NoticeCursor => out.push(NOTICE_CURSOR),
             Self::Removing(id) => raw_key(&mut out, REMOVING, id.raw()),
             Self::EndpointSince(id) => raw_key(&mut out, ENDPOINT_SINCE, id.raw()),
+            Self::ClockLeap(at, span) => {
+                timed_key(&mut out, CLOCK_LEAP, *at, &span.0.to_be_bytes());
+            }
             Self::Timer(at, id) => timed_key(&mut out, TIMER, *at, &id.raw().to_be_bytes()),
             Self::Post(id) => raw_key(&mut out, POST, id.raw()),
             Self::Claim(at, digest) => timed_key(&mut out, CLAIM, *at, &digest.0),
@@ -254,6 +265,10 @@ impl Key {
             NOTICE_CURSOR if rest.is_empty() => Self::NoticeCursor,
             REMOVING => Self::Removing(AccountId::from_raw(raw(rest)?)),
             ENDPOINT_SINCE => Self::EndpointSince(EndpointId::from_raw(raw(rest)?)),
+            CLOCK_LEAP => {
+                let (at, rest) = time(rest)?;
+                Self::ClockLeap(at, Millis(u64::from_be_bytes(rest.try_into().ok()?)))
+            }
             TIMER => {
                 let (at, rest) = time(rest)?;
                 Self::Timer(at, BatchId::from_raw(raw(rest)?))
@@ -290,6 +305,11 @@ impl Key {
 /// Where the keys of claims begin, and where they end.
 pub(super) const fn claims() -> ([u8; 1], [u8; 1]) {
     ([CLAIM], [CLAIM_EXPIRY])
+}
+
+/// The same of all that older formats kept of claims.
+pub(super) const fn old_claims() -> ([u8; 1], [u8; 1]) {
+    ([CLAIM], [SETTLED])
 }
 
 impl Ord for Key {
@@ -427,6 +447,9 @@ impl fmt::Display for Key {
             Self::NoticeCursor => f.write_str("the place up to which notices are delivered"),
             Self::Removing(id) => write!(f, "removal of account {id}"),
             Self::EndpointSince(id) => write!(f, "the events before webhook endpoint {id}"),
+            Self::ClockLeap(at, span) => {
+                write!(f, "leap of the clock at {at}, for which keys live {} ms longer", span.0)
+            }
             Self::Timer(at, id) => write!(f, "timer of {id} at {at}"),
             Self::Post(id) => write!(f, "index of {id}"),
             Self::Claim(_, id) | Self::OldClaim(id) => write!(f, "idempotency record {id}"),

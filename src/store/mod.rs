@@ -46,7 +46,7 @@ pub use verify::{Finding, VerifyReport, verify};
 use crate::model::{Digest, Timestamp};
 
 /// The format of the store as a whole: raised when an older program must not open it.
-pub const FORMAT: u32 = 6;
+pub const FORMAT: u32 = 7;
 
 /// One change to one key.
 #[derive(Debug, Clone, PartialEq, Eq)]

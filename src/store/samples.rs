@@ -333,6 +333,7 @@ impl Maker {
             25 => Key::OauthState(self.digest()),
             26 => Key::Fetched(batch, self.digest()),
             34 => Key::OldClaim(self.digest()),
+            35 => Key::ClockLeap(self.at(), Millis(self.num())),
             32 => Key::Removing(AccountId::from_raw(self.wide())),
             33 => Key::EndpointSince(EndpointId::from_raw(self.wide())),
             kind => self.delivery_key(kind),
@@ -379,6 +380,7 @@ impl Maker {
             | Key::MediaByTime(..)
             | Key::MediaUse(..)
             | Key::DeliveryDue(..)
+            | Key::ClockLeap(..)
             | Key::Removing(_) => Record::Mark,
             Key::Upkeep(_) => Record::Upkeep(UpkeepRecord {
                 name: self.text(),
@@ -441,7 +443,7 @@ impl Maker {
     }
 }
 
-const KINDS: u64 = 35;
+const KINDS: u64 = 36;
 
 /// Any key of any family.
 pub(in crate::store) fn any_key() -> impl Strategy<Value = Key> {

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use crate::backup::BackupError;
-use crate::engine::{Handle, WriteError};
+use crate::engine::{Expect, Handle, Records, WriteError, leap_noted};
 use crate::media::MediaError;
 use crate::model::{BatchId, Digest, Millis, Timestamp};
-use crate::store::{Key, Order, Record, Store, StoreError, Write, load_batch};
+use crate::store::{ClaimRecord, Key, Order, Record, Store, StoreError, Write, load_batch};
 
 /// How long a key whose batch still lives is kept before it is looked at again.
 const LOOK_AGAIN: Millis = Millis::from_secs(24 * 3_600);
@@ -37,7 +37,7 @@ pub enum TaskError {
 }
 
 /// Forgets up to `page` idempotency keys whose time is over and whose batch has settled; returns
-/// how many were looked at.
+/// how many were looked at. By how much the clock was set forward, keys live longer.
 ///
 /// # Errors
 /// See `TaskError`.
@@ -47,31 +47,33 @@ pub async fn expire_claims(
     now: Timestamp,
     page: usize,
 ) -> Result<usize, TaskError> {
-    let from = Key::ClaimExpiry(Timestamp::from_millis(i64::MIN), Digest([0; 32]));
-    let to = Key::ClaimExpiry(now, Digest([255; 32]));
+    // A clock that is set forward meanwhile is seen by the engine before it takes our writes.
+    let (leap, unleapt) = match leap_noted(store.as_ref())? {
+        Some((at, span)) => (Expect::Is(Key::ClockLeap(at, span), Some(Record::Mark)), span),
+        None => (Expect::Nothing(Key::FIRST_LEAP, Key::LAST_LEAP), Millis(0)),
+    };
+    let from = Key::Claim(Timestamp::from_millis(i64::MIN), Digest([0; 32]));
+    let to = Key::Claim(now.minus(unleapt), Digest([255; 32]));
     let due = store.scan(&from, &to, Order::Ascending, page)?;
-    for (key, _) in &due {
-        let Key::ClaimExpiry(_, id) = key else { continue };
-        let claim = store.claim(id)?;
-        let mut writes = vec![Write::Delete(*key)];
-        let mut expect = Vec::new();
-        if let Some((kept, record)) = claim {
-            let lives = match record.batch {
-                Some(batch) => {
-                    load_batch(store.as_ref(), batch)?.is_some_and(|batch| !batch.is_settled())
-                }
-                None => false,
-            };
-            if lives {
-                writes.push(Write::Put(Key::ClaimExpiry(now.plus(LOOK_AGAIN), *id), Record::Mark));
-            } else if record.expires_at <= now {
-                writes.push(Write::Delete(kept));
-                // The key may be claimed anew while we look; then it is not ours to forget.
-                expect.push((kept, Some(Record::Claim(record))));
+    for (key, record) in &due {
+        let (Key::Claim(_, id), Record::Claim(claim)) = (key, record) else { continue };
+        let lives = match claim.batch {
+            Some(batch) => {
+                load_batch(store.as_ref(), batch)?.is_some_and(|batch| !batch.is_settled())
             }
+            None => false,
+        };
+        let mut writes = vec![Write::Delete(*key)];
+        if lives {
+            let expires_at = now.plus(LOOK_AGAIN);
+            let later = Record::Claim(ClaimRecord { expires_at, ..claim.clone() });
+            writes.push(Write::New(Key::Claim(expires_at, *id), later));
         }
-        match engine.write(expect, writes).await {
-            Ok(()) | Err(WriteError::Raced) => {}
+        // What it holds may change while we look, and the key be claimed anew: then it is not ours
+        // to forget.
+        let expect = vec![leap.clone(), Expect::Is(*key, Some(record.clone()))];
+        match engine.record(Records { expect, writes, ..Records::default() }).await {
+            Ok(_) | Err(WriteError::Raced) => {}
             Err(problem) => return Err(problem.into()),
         }
     }

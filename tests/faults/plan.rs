@@ -174,7 +174,6 @@ impl Plan {
             let record = self.claim(round, &batch, stage);
             let key = Key::Claim(record.expires_at, claim);
             writes.push(Write::Put(key, Record::Claim(record)));
-            writes.push(Write::Put(Key::ClaimExpiry(at(round + 99), claim), Record::Mark));
         }
         let rows = writes.into_iter().map(|write| match write {
             Write::Put(key, record) | Write::New(key, record) => (key, record),

@@ -14,7 +14,7 @@ use crate::shim;
 use crate::support::{self, Server};
 
 /// Stores of every format there has been, each closed in its own way.
-const STORES: [&str; 6] = ["v1", "v2", "v3", "v4", "v5", "v6"];
+const STORES: [&str; 7] = ["v1", "v2", "v3", "v4", "v5", "v6", "v7"];
 const SETTINGS: [&str; 2] = ["server.public_url=http://golden", "rate_limit.points=0"];
 
 struct Golden {

@@ -13,8 +13,10 @@ use crate::store::{
 
 /// Stores have been sealed since this format.
 pub(super) const SEALED_FORMAT: u32 = 3;
-/// All families that have pages now have had them since this format, and claims their keys.
+/// All families that have pages now have had them since this format.
 const PAGED_FORMAT: u32 = 6;
+/// Since this format claims lie in the order in which they expire, and nothing else tells it.
+const CLAIMS_FORMAT: u32 = 7;
 /// Claims of an older format that get their keys before they are made durable.
 const MOVED_AT_ONCE: usize = 256;
 
@@ -33,21 +35,22 @@ impl Sled {
         if meta.format < PAGED_FORMAT {
             let mut writer = self.writer();
             merge::lay_out(&self.tree, |puts| self.give(&mut writer, puts))?;
-            drop(writer);
+        }
+        if meta.format < CLAIMS_FORMAT {
             self.move_claims(meta.format)?;
         }
-        // Programs of formats below 5 take void rows of pages for rows, and those below 6 look for
-        // claims under keys that they no longer have.
+        // Programs of formats below 5 take void rows of pages for rows, those below 6 look for
+        // claims under keys that they no longer have, and those below 7 would forget none.
         if meta.format < FORMAT {
             self.write_meta(|epoch| epoch)?;
         }
         if file::is_marked(&self.folder) { Ok(()) } else { file::mark(&self.folder) }
     }
 
-    /// Puts the claims of an older format under the keys they have now. Where it stops, the next
-    /// start goes on.
+    /// Puts the claims of an older format under the keys they have now, and removes what told when
+    /// they expire. Where it stops, the next start goes on.
     fn move_claims(&self, format: u32) -> Result<(), StoreError> {
-        let (from, to) = key::claims();
+        let (from, to) = key::old_claims();
         let mut from = from.to_vec();
         loop {
             let page = self.scan_checked(&from, &to, Order::Ascending, MOVED_AT_ONCE)?;
@@ -60,8 +63,10 @@ impl Sled {
                     read => read?,
                 };
                 let key = claims::key_now(old, &record);
-                if key != old {
-                    let writes = [Write::Delete(old), Write::Put(key, record)];
+                if key != Some(old) {
+                    let moved = key.map(|key| Write::Put(key, record));
+                    let writes: Vec<Write> =
+                        moved.into_iter().chain([Write::Delete(old)]).collect();
                     self.apply(&mut self.writer(), &writes)?;
                 }
             }

@@ -81,6 +81,7 @@ fn families_sort_in_the_order_of_the_enum() {
         Key::NoticeCursor,
         Key::Removing(AccountId::from_raw(0)),
         Key::EndpointSince(endpoint),
+        Key::ClockLeap(at, Millis(0)),
         Key::Timer(at, zero),
         Key::Post(PostId::from_raw(0)),
         Key::OldClaim(none),
@@ -97,7 +98,7 @@ fn families_sort_in_the_order_of_the_enum() {
         families,
         [
             1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 16, 16, 16, 16, 16, 17, 17, 18,
-            19, 20, 32, 33, 34, 34, 35, 36, 37, 38, 39
+            19, 20, 21, 32, 33, 34, 34, 35, 36, 37, 38, 39
         ],
         "family bytes are persisted"
     );

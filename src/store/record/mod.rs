@@ -60,7 +60,7 @@ pub enum Record {
     /// Under `Key::Claim` and `Key::OldClaim`.
     Claim(ClaimRecord),
     /// Under `Key::ClaimExpiry`, `Key::Settled`, `Key::MediaByTime`, `Key::MediaUse`,
-    /// `Key::DeliveryDue` and `Key::Removing`: nothing but the key.
+    /// `Key::DeliveryDue`, `Key::ClockLeap` and `Key::Removing`: nothing but the key.
     Mark,
     /// Under `Key::Upkeep`.
     Upkeep(UpkeepRecord),
@@ -249,6 +249,7 @@ impl Record {
                         | Key::MediaByTime(..)
                         | Key::MediaUse(..)
                         | Key::DeliveryDue(..)
+                        | Key::ClockLeap(..)
                         | Key::Removing(_),
                     Self::Mark
                 )

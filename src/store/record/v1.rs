@@ -75,6 +75,7 @@ pub(super) fn restore(key: &Key, bytes: &AlignedVec) -> Result<Record, Unfit> {
         | Key::MediaByTime(..)
         | Key::MediaUse(..)
         | Key::DeliveryDue(..)
+        | Key::ClockLeap(..)
         | Key::Removing(_) => {
             if !bytes.is_empty() {
                 return Err(Unfit("a mark holds bytes".to_owned()));

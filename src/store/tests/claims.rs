@@ -93,7 +93,8 @@ fn claims_of_an_older_format_are_moved_when_it_is_opened() {
         // in parts, or in a file.
         let key = if n % 3 == 0 { key(n) } else { Key::OldClaim(id(n)) };
         let bytes = [200, 9_000, 80_000][usize::from(n % 50 == 1) + usize::from(n % 100 == 1)];
-        disk.commit(&[Write::New(key, claim(n, bytes))]);
+        let expiry = Write::New(Key::ClaimExpiry(at(i64::from(n)), id(n)), Record::Mark);
+        disk.commit(&[Write::New(key, claim(n, bytes)), expiry]);
         disk.store.flush().expect("sound");
     }
     disk.store.make_older();
@@ -105,6 +106,11 @@ fn claims_of_an_older_format_are_moved_when_it_is_opened() {
         assert_eq!(claimed(&disk.store, 400), (0..300).collect(), "{round}");
         for n in [1, 101, 200] {
             assert_eq!(disk.store.get(&Key::OldClaim(id(n))), Ok(None), "{round}");
+            assert_eq!(
+                disk.store.get(&Key::ClaimExpiry(at(i64::from(n)), id(n))),
+                Ok(None),
+                "{round}"
+            );
         }
         let long = disk.store.get(&key(101)).expect("sound");
         assert!(long == Some(claim(101, 80_000)), "{round}");
