@@ -122,7 +122,7 @@ fn the_same_seed_gives_the_same_bytes_in_two_processes() {
 }
 
 /// Each flaw of the house with the checkers that may catch it; the first is the one meant for it.
-const FLAWS: [(Flaw, &[&str]); 22] = [
+const FLAWS: [(Flaw, &[&str]); 23] = [
     (Flaw::LiesAboutFlush, &["nothing_leaves_before_its_flush"]),
     (Flaw::ForgetsClaims, &["one_batch_per_key", "equal_keys_equal_bytes"]),
     (Flaw::ForgetsReplies, &["equal_keys_equal_bytes", "one_batch_per_key"]),
@@ -130,15 +130,17 @@ const FLAWS: [(Flaw, &[&str]); 22] = [
     (Flaw::LosesNotices, &["each_end_is_told_once"]),
     (Flaw::ForgetsCredentials, &["one_refresh_per_token"]),
     (Flaw::KeepsClaims, &["what_is_over_is_forgotten"]),
+    (Flaw::ForgetsLeaps, &["keys_outlive_the_clock"]),
     (Flaw::WakesLate, &["due_posts_go_out_in_time"]),
     (Flaw::WakesEarly, &["never_before_its_time"]),
-    (Flaw::RepeatsBlindly, &["no_duplicate_landing"]),
+    // By the definition that is kept its journals cannot be: who checks a backup sees that too.
+    (Flaw::RepeatsBlindly, &["no_duplicate_landing", "backups_are_whole"]),
     (Flaw::SaysNothing, &["every_failure_explains_itself"]),
     (Flaw::TurnsWords, &["events_are_signed_and_equal"]),
     (Flaw::LosesPasswords, &["accounts_stay_connected"]),
     (Flaw::MixesMedia, &["media_lands_as_given"]),
     (Flaw::LosesMedia, &["media_is_kept_while_needed"]),
-    (Flaw::ForgetsFetched, &["one_fetch_a_batch"]),
+    (Flaw::ForgetsFetched, &["one_fetch_a_batch", "media_is_kept_while_needed"]),
     (Flaw::FetchesAgain, &["one_fetch_a_batch"]),
     (Flaw::PrunesNeeded, &["media_is_kept_while_needed"]),
     (Flaw::KeepsMedia, &["what_is_over_is_forgotten"]),

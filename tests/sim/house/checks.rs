@@ -167,10 +167,37 @@ fn everything_arrived(world: &Arc<World>) -> Result<(), Finding> {
     Ok(())
 }
 
+/// The keys that live for more than a few minutes from now on.
+pub fn young_keys(world: &Arc<World>) -> Vec<Digest> {
+    let soon = world.state().wall().plus(Millis::from_secs(600));
+    let (first, last) = (claims_from(soon), claims_from(Timestamp::from_millis(i64::MAX)));
+    let found = world.memory().scan(&first, &last, Order::Ascending, usize::MAX);
+    let ids = found.unwrap_or_default().into_iter().filter_map(|(key, _)| match key {
+        Key::Claim(_, id) => Some(id),
+        _ => None,
+    });
+    ids.collect()
+}
+
+/// Keys are as young as they are, whatever the wall clock says.
+pub fn keys_outlive_the_clock(world: &Arc<World>, young: &[Digest]) -> Result<(), Finding> {
+    let memory = world.memory();
+    let gone = young.iter().filter(|id| !matches!(memory.claim(id), Ok(Some(_)))).count();
+    if gone > 0 {
+        let what = format!("{gone} of {} young keys are forgotten", young.len());
+        return Err(Finding::new("keys_outlive_the_clock", what));
+    }
+    Ok(())
+}
+
+fn claims_from(at: Timestamp) -> Key {
+    Key::Claim(at, Digest([0; 32]))
+}
+
 /// What must be true a hundred days later: what is over is forgotten, and the posts are there.
 pub fn long_after(world: &Arc<World>, batches: usize) -> Result<(), Finding> {
-    let end = |ms, fill| Key::Claim(Timestamp::from_millis(ms), Digest([fill; 32]));
-    let (first, last) = (end(i64::MIN, 0), end(i64::MAX, u8::MAX));
+    let end = |ms| claims_from(Timestamp::from_millis(ms));
+    let (first, last) = (end(i64::MIN), end(i64::MAX));
     let rows = |first: &Key, last: &Key| {
         let found = world.memory().scan(first, last, Order::Ascending, usize::MAX);
         found.map_or(usize::MAX, |rows| rows.len())

@@ -28,6 +28,8 @@ pub enum Flaw {
     ForgetsCredentials,
     /// Never forgets a claim.
     KeepsClaims,
+    /// Does not store that the clock was set forward.
+    ForgetsLeaps,
     /// The engine's clock is a minute slow.
     WakesLate,
     /// The engine's clock is a minute fast.
@@ -89,6 +91,7 @@ impl Disk {
             (Flaw::ForgetsClaims, Write::Put(Key::Claim(..), _))
             | (Flaw::ForgetsFetched, Write::Put(Key::Fetched(..), _))
             | (Flaw::ForgetsUses, Write::Put(Key::MediaUse(..), _))
+            | (Flaw::ForgetsLeaps, Write::Put(Key::ClockLeap(..), _))
             | (Flaw::KeepsClaims, Write::Delete(Key::Claim(..))) => false,
             (Flaw::ForgetsReplies, Write::Put(Key::Claim(..), Record::Claim(record))) => {
                 matches!(record.state, ClaimState::Running)

@@ -216,13 +216,15 @@ pub fn links() -> Links {
     Links { base: "http://h".to_owned() }
 }
 
+/// How long a key lives: longer than any client asks again.
+pub const CLAIM_WINDOW: Millis = Millis::from_secs(4 * 3_600);
+
 /// How the engine is set.
 pub fn options(links: Links) -> Options {
     Options {
         sync_wait: Millis::from_secs(20),
         max_lateness: Millis::from_secs(86_400),
-        // Longer than the clock ever steps.
-        claim_window: Millis::from_secs(4 * 3_600),
+        claim_window: CLAIM_WINDOW,
         slots_max: 64,
         platform_slots_max: 64,
         links,

@@ -10,7 +10,7 @@ use fanfare::model::{
 use fanfare::store::{Key, Order, Record, Store as _};
 use fanfare::wire::{EndpointRequest, KeyRequest};
 
-use super::life::Rooms;
+use super::life::{CLAIM_WINDOW, Rooms};
 use super::net::{PDS, pause};
 use super::world::{FAULTS_MS, World};
 use super::{checks, client, files, losses};
@@ -21,6 +21,9 @@ use crate::journal::{self, Finding};
 const PATIENCE_MS: u64 = 3 * 3_600_000;
 /// In how many of a hundred looks files are removed that nobody needs.
 const PRUNES: u64 = 3;
+/// How many worlds in a hundred are looked at until their keys have had their time: thousands of
+/// turns are in it in which nothing happens.
+const LONG_LIVED: u64 = 10;
 /// How many requests flood the mailbox.
 const FLOOD: usize = 4_200;
 
@@ -55,12 +58,20 @@ pub async fn run(world: &Arc<World>, rooms: &Arc<Rooms>) -> Result<(), Finding> 
     }
 }
 
-/// A hundred days pass, as far as upkeep can tell.
+/// A hundred days pass, as far as the wall clock can tell, and then the time for which keys live,
+/// with the upkeep after it.
 async fn grow_old(world: &Arc<World>) -> Result<(), Finding> {
     let batches = journal::batches(&world.memory())?.len();
+    let young = checks::young_keys(world);
     world.state().step(100 * 86_400_000);
     pause(120_000).await;
-    checks::long_after(world, batches)
+    checks::keys_outlive_the_clock(world, &young)?;
+    let goes_on = world.state().dice.chance(LONG_LIVED);
+    if goes_on {
+        pause(CLAIM_WINDOW.0 + 3_600_000).await;
+        checks::long_after(world, batches)?;
+    }
+    Ok(())
 }
 
 /// Accounts, a key, endpoints: what a first start makes, with nothing going wrong yet.
