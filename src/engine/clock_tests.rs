@@ -124,6 +124,23 @@ fn what_was_due_waits_for_its_time_again() {
 }
 
 #[test]
+fn what_waits_for_a_slot_hides_no_later_alarm_of_its_batch() {
+    let store = Memory::new();
+    let mut core = open(&store, NOON.minus(HOUR));
+    let mut both = post("sandbox", 1, Some(NOON), None);
+    let other = NewTarget { account: AccountId::from_raw(2), ..both.targets[0].clone() };
+    both.targets.push(other);
+    let inputs = vec![Input::Submit(Box::new(both), tokio::sync::oneshot::channel().0)];
+    assert!(turn(&mut core, NOON.minus(HOUR), Millis(0), inputs).is_empty());
+    let first = turn(&mut core, NOON, HOUR, vec![]);
+    assert_eq!(first.len(), 1, "one slot");
+    assert!(turn(&mut core, NOON, HOUR, vec![]).is_empty(), "the other one waits for it");
+    // Nothing is heard of the first one: it is given up at its deadline, and the slot is free.
+    let later = turn(&mut core, NOON.plus(HOUR), Millis(2 * HOUR.0), vec![]);
+    assert_eq!(later.len(), 1);
+}
+
+#[test]
 fn a_start_after_it_lets_those_in_who_had_begun_to_wait() {
     let store = Memory::new();
     let mut core = open(&store, NOON);

@@ -71,9 +71,8 @@ impl Core {
         if !self.alarms.has(id)
             && let Some(current) = self.hot.get(&id)
         {
-            let wake = machine::live_wake(current, self.moment.at);
-            let ahead = wake.filter(|at| *at > self.moment.at);
-            self.alarms.set(id, ahead);
+            let next = machine::next_wake(current, self.moment.at);
+            self.alarms.set(id, next);
         }
         Ok(again)
     }

@@ -31,4 +31,4 @@ pub use invariant::violation;
 pub use replay::{ReplayError, replay};
 pub use tidings::Tidings;
 pub use transition::{Effects, Refusal, ReplyCause, transition};
-pub use wake::{is_early, live_wake, stored_wake};
+pub use wake::{is_early, live_wake, next_wake, stored_wake};
