@@ -39,10 +39,10 @@
 //!    the first step begins in it. One flush; then the call is released.
 //! 4. `courier::Courier` gets access (`accounts`), lets the codec prepare the one request, sends it
 //!    (`upstream`), and lets the codec read the answer as a verdict.
-//! 5. The report comes back through the mailbox; the machine moves on, to the next step or to the
-//!    end. Sendings of one batch that went well and are heard of in one turn share a commit. When
-//!    every target has settled the reply is rendered once, kept under its claim, and told to
-//!    everybody who waits.
+//! 5. The report comes back through the mailbox; the machine moves on, to the end or to the next
+//!    step, which begins in the same commit where nobody waits for the slot. Sendings of one batch
+//!    that went well and are heard of in one turn share a commit. When every target has settled the
+//!    reply is rendered once, kept under its claim, and told to everybody who waits.
 //!
 //! # A scheduled wake-up
 //!

@@ -3,10 +3,10 @@
 //! answers when it is told to.
 //!
 //! Of one batch: the accept is a commit, and what finds a slot at once begins in it. Each outcome
-//! is a commit of its own, with the next step's beginning in its flush; of outcomes that come
-//! together eight share a commit, and all a flush. A batch for later has nothing to begin when it
-//! is accepted: it wakes and begins at its time, eight targets in a commit, all in one flush.
-//! Nothing may be sent before that flush.
+//! is a commit of its own, with the next step's beginning in it; of outcomes that come together
+//! eight share a commit, and all a flush. A batch for later has nothing to begin when it is
+//! accepted: it wakes and begins at its time, eight targets in a commit, all in one flush. Nothing
+//! may be sent before that flush.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -306,13 +306,13 @@ async fn a_refusal_and_a_first_comment_are_outcomes_as_any() {
     rig.outcome(refused()).await;
     rig.assert_spent(2, 2, "the first is refused");
     rig.outcome(published()).await;
-    // The comment begins in the flush of the outcome that lets it.
+    // The comment begins in the commit of the outcome that lets it.
     rig.sent(1).await;
-    rig.assert_spent(4, 3, "the second is published, and its comment sent");
+    rig.assert_spent(3, 3, "the second is published, and its comment sent");
     rig.outcome(published()).await;
     let reply = reply.await.expect("it is answered");
     assert_eq!(status(&reply), (200, "partial_failed".to_owned()));
-    rig.assert_spent(5, 4, "the comment is published");
+    rig.assert_spent(4, 4, "the comment is published");
 }
 
 #[tokio::test(start_paused = true)]

@@ -8,6 +8,7 @@ use super::core::{Core, Release};
 use super::interface::{Call, EngineError, NewNotice, Submitted};
 use super::lanes::Waiter;
 use super::owned;
+use super::plan::Plan;
 use crate::machine::{self, Effects, Refusal, Tidings};
 use crate::model::{
     Batch, BatchId, Content, Cursor, Errand, Event, JournalEntry, MediaId, MediaSource, Millis,
@@ -85,7 +86,7 @@ impl Core {
     }
 
     /// What events make of the batch that stands as `old`.
-    fn plan_on(
+    pub(super) fn plan_on(
         &mut self,
         old: Option<Arc<Batch>>,
         id: BatchId,
@@ -401,28 +402,6 @@ impl Core {
         }
         self.owned.reach_to(from);
         Ok(())
-    }
-}
-
-/// What events make of a batch, before it happens.
-pub(super) struct Plan {
-    old: Option<Arc<Batch>>,
-    /// The batch as it will stand.
-    pub(super) batch: Arc<Batch>,
-    entries: Vec<Write>,
-    effects: Vec<Effects>,
-}
-
-impl Plan {
-    /// About how many writes it comes to: a new batch has a row for each target, content and
-    /// notice; an event writes itself, its target and a notice. The head, the timer, the claim and
-    /// the mark of a settled batch come once.
-    fn writes_about(&self) -> usize {
-        let rows = match self.old {
-            None => 2 * self.batch.targets.len() + self.batch.contents.len(),
-            Some(_) => 3 * self.entries.len(),
-        };
-        rows + 6
     }
 }
 

@@ -138,6 +138,16 @@ impl Lanes {
         granted
     }
 
+    /// Whether a target of this account may go on with the slot it has: nobody waits who could have
+    /// it.
+    pub(super) fn may_keep(&self, account: AccountId) -> bool {
+        let alone = self
+            .lanes
+            .get(&account)
+            .is_some_and(|lane| lane.parked_until.is_none() && lane.waiting.is_empty());
+        alone && self.heads.is_empty()
+    }
+
     /// Who may begin next.
     fn first(&self) -> Option<(Waiter, AccountId)> {
         if self.running >= self.slots_max {
@@ -210,7 +220,8 @@ impl Lanes {
         self.ready
     }
 
-    fn take(&mut self, account: AccountId) {
+    /// Takes a slot of an account that has a lane.
+    pub(super) fn take(&mut self, account: AccountId) {
         let before = self.head_of(account);
         if let Some(lane) = self.lanes.get_mut(&account) {
             lane.running += 1;

@@ -17,6 +17,7 @@ mod inputs;
 mod reports;
 mod changes;
 mod apply;
+mod plan;
 mod timers;
 mod restore;
 mod lanes;

@@ -3,9 +3,12 @@
 //! Attempts of one batch end together as often as they begin together. What a turn hears of them
 //! goes into one commit, so that the batch's head is written once for all.
 
+use std::sync::Arc;
+
 use super::core::Core;
 use super::handle::Input;
 use super::interface::Report;
+use super::plan::Plan;
 use super::timers::EVENTS_MAX;
 use crate::machine::Refusal;
 use crate::model::{Batch, BatchId, Code, Cursor, Errand, Event, Fault, TargetIx, Verdict};
@@ -103,8 +106,8 @@ impl Core {
             [Event::Answered { number, .. }] => *number,
             _ => 0,
         };
-        match self.apply(id, events, vec![])? {
-            Ok(_) => {}
+        match self.plan(id, events)? {
+            Ok(plan) => self.carry_on(id, plan)?,
             Err(_) if !again.is_empty() => {
                 return again.into_iter().try_for_each(|event| self.answered(id, vec![event]));
             }
@@ -115,6 +118,35 @@ impl Core {
                 tracing::error!(batch.id = %id, attempt, %refusal, "a report was refused");
             }
         }
+        Ok(())
+    }
+
+    /// Makes what came of attempts happen. Who has a next step and keeps the slot, because nobody
+    /// waits for it, begins that step in the same commit.
+    fn carry_on(&mut self, id: BatchId, plan: Plan) -> Result<(), StoreError> {
+        let mut begun = if self.draining { Vec::new() } else { plan.goes_on(self.epoch) };
+        begun.retain(|(account, _)| self.lanes.may_keep(*account));
+        let begins: Vec<Event> = begun.iter().map(|(_, ix)| Event::Begun { ix: *ix }).collect();
+        let later = match begins.is_empty() {
+            true => None,
+            false => self.plan_on(Some(Arc::clone(&plan.batch)), id, begins).ok(),
+        };
+        let plan = match later {
+            Some(later) => plan.then(later),
+            None => {
+                begun.clear();
+                plan
+            }
+        };
+        let batch = self.carry_through(plan, vec![], None)?;
+        for (account, ix) in &begun {
+            // The slot of the step before was given back when that one ended.
+            if let Some(target) = batch.target(*ix) {
+                self.open_lane(target)?;
+                self.lanes.take(*account);
+            }
+        }
+        self.note_begun(&batch, &begun);
         Ok(())
     }
 
