@@ -29,6 +29,7 @@ fn sent(
     match verdict {
         Verdict::Done(output) => step::done(target, attempt.step, output, cx),
         Verdict::Again { memo, after } => {
+            target.step_reauths = 0;
             if let Some(memo) = memo {
                 target.memo.insert(attempt.step, memo.clone());
             }
@@ -50,9 +51,12 @@ fn sent(
         }
         Verdict::Refuse { fault } => step::failed(target, attempt.step, fault, cx),
         Verdict::Reauth { fault } => {
+            // Refused, renewed and refused again. Where something else came between the two, the
+            // renewed session may have run out as well.
+            let before = target.last_fault.as_ref().is_some_and(|last| last.code == fault.code);
             target.last_fault = Some(fault.clone());
             target.step_reauths += 1;
-            if target.step_reauths > 1 {
+            if target.step_reauths > 1 && before {
                 return step::failed(target, attempt.step, fault, cx);
             }
             step::wait(target, attempt.step, Wait::exactly(Millis(0), WaitReason::Retry), cx)

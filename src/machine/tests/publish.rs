@@ -138,6 +138,31 @@ fn a_credential_is_renewed_once() {
 }
 
 #[test]
+fn a_session_may_run_out_again_after_something_else_went_wrong() {
+    let mut world = World::text(Doubt::Repeat);
+    let reauth = || Verdict::Reauth { fault: fault(Code::PlatformAuthFailed) };
+    let busy = || Verdict::Retry { fault: fault(Code::PlatformUnavailable), after: None };
+    let polls = || Verdict::Again { memo: None, after: Millis(0) };
+    let mut at = 0;
+    for between in [busy(), polls()] {
+        world.begin(at);
+        world.answer(at + 1, reauth());
+        world.begin(at + 1);
+        world.answer(at + 2, between);
+        at += 5_000;
+        if matches!(world.cursor(), Cursor::Waiting { .. }) {
+            world.wake(at);
+        }
+    }
+    world.begin(at);
+    world.answer(at, reauth());
+    assert!(matches!(world.cursor(), Cursor::Ready { .. }), "it is renewed once more");
+    world.begin(at);
+    world.answer(at, reauth());
+    assert!(matches!(world.cursor(), Cursor::Ended(Outcome::Rejected(_))), "twice in a row");
+}
+
+#[test]
 fn polling_keeps_what_it_learned() {
     let mut world = World::text(Doubt::Repeat);
     world.begin(0);
