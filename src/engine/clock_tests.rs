@@ -21,14 +21,18 @@ const GRACE: Millis = Millis::from_secs(12);
 
 /// An engine with a single slot.
 fn open(store: &Memory, at: Timestamp) -> Core {
+    open_with(1, store, at)
+}
+
+fn open_with(slots_max: u32, store: &Memory, at: Timestamp) -> Core {
     let epoch = store.begin_epoch().expect("memory");
     let catalog = Arc::new(workflow::load(&Default::default()).expect("built in").catalog);
     let options = Options {
         sync_wait: Millis::from_secs(60),
         max_lateness: Millis::from_secs(86_400),
         claim_window: Millis::from_secs(60),
-        slots_max: 1,
-        platform_slots_max: 1,
+        slots_max,
+        platform_slots_max: slots_max,
         links: Links { base: "http://h".to_owned() },
     };
     let moment = Moment { at, uptime: Millis(0), entropy: 3 };
@@ -121,6 +125,24 @@ fn what_was_due_waits_for_its_time_again() {
     let second = turn(&mut core, NOON, Millis(HOUR.0 + 1), vec![]);
     assert_eq!(second.len(), 1, "its time has come");
     assert_ne!(batches(&second), batches(&first));
+}
+
+#[test]
+fn of_very_many_that_are_due_at_once_some_go_out_while_others_are_looked_at() {
+    let store = Memory::new();
+    let before = NOON.minus(Millis(1_000));
+    let mut core = open_with(1_000, &store, before);
+    let posts = (0..600).map(|account| submission(account, Some(NOON))).collect();
+    assert!(turn(&mut core, before, Millis(0), posts).is_empty(), "it is not noon");
+    let mut seen = std::collections::BTreeSet::new();
+    for expected in [256, 256, 88] {
+        assert_eq!(core.idle_for(NOON), Some(Millis(0)), "the next turn comes at once");
+        let calls = turn(&mut core, NOON, Millis(1_000), vec![]);
+        assert_eq!(calls.len(), expected);
+        seen.extend(batches(&calls));
+    }
+    assert_eq!(seen.len(), 600, "each once");
+    assert!(core.idle_for(NOON) > Some(Millis(0)));
 }
 
 #[test]
