@@ -184,9 +184,11 @@ impl FromStr for Timestamp {
             return Err(TimeError::Naive);
         }
         let at: jiff::Timestamp = text.parse().map_err(|_| TimeError::Malformed)?;
-        // An offset can lead to before the year 0, which has no spelling of four digits.
         let at = at.as_millisecond();
-        if at < YEAR_0_MS { Err(TimeError::Malformed) } else { Ok(Self(at)) }
+        // An offset can lead to before the year 0, which has no spelling of four digits. And of its
+        // last second the library has a spelling, but no milliseconds.
+        let spelled = at >= YEAR_0_MS && jiff::Timestamp::from_millisecond(at).is_ok();
+        if spelled { Ok(Self(at)) } else { Err(TimeError::Malformed) }
     }
 }
 
@@ -253,6 +255,7 @@ mod tests {
         check("2026-05-08T12:00:00+02:00", Ok("2026-05-08T10:00:00.000Z"));
         check("2026-05-08T12:00:00-05:30", Ok("2026-05-08T17:30:00.000Z"));
         check("0000-01-01T00:00:00Z", Ok("0000-01-01T00:00:00.000Z"));
+        check("9999-12-30T22:00:00Z", Ok("9999-12-30T22:00:00.000Z"));
         check("2026-05-08T12:00:00", Err(TimeError::Naive));
         check("2026-05-08T12:00", Err(TimeError::Naive));
         for bad in [
@@ -260,6 +263,7 @@ mod tests {
             "2026-05-08",
             "2026-05-08t12:00:00z",
             "0000-01-01T00:00:00+23:59",
+            "9999-12-30T22:00:00.120Z",
             "2026-02-30T12:00:00Z",
             "2026-05-08T12:00:60Z",
             "2026-05-08 12:00:00Z",
