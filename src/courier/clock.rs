@@ -4,16 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::carry::Courier;
-use crate::model::{AccountId, Digest, Millis, Timestamp};
+use crate::engine::{clock_was_wrong, clock_wrong_at};
+use crate::model::{AccountId, Millis, Timestamp};
 use crate::platforms::{self, Answer};
-use crate::store::{Key, Record, Store, UpkeepRecord, Write};
 
 /// How long a clock that was found wrong is not relied on.
 const DISTRUST: Millis = Millis::from_secs(48 * 3_600);
 /// How often it is noted at most.
 const NOTE_EVERY: Millis = Millis::from_secs(60);
-/// Where it is noted.
-const NOTE: Digest = Digest([1; 32]);
 
 /// By how many milliseconds our clock is ahead of each account's platform.
 #[derive(Debug, Default)]
@@ -41,32 +39,20 @@ impl Dates {
 impl Courier {
     /// Notes that the clock is wrong, for a later process life too.
     pub(super) async fn note_clock(&self, (ahead, at): (i64, Timestamp)) {
-        if noted(self.options.store.as_ref()).is_some_and(|last| is_fresh(last, at)) {
+        let store = self.options.store.as_ref();
+        if clock_wrong_at(store).is_some_and(|last| is_fresh(last, at)) {
             return;
         }
         tracing::warn!(ahead_ms = ahead, "this server's clock differs from a platform's: set it");
-        if let Err(problem) = self.options.engine.write(Vec::new(), vec![note(ahead, at)]).await {
+        let note = clock_was_wrong(store, at, format!("{ahead} ms ahead of a platform's clock"));
+        if let Err(problem) = self.options.engine.write(Vec::new(), vec![note]).await {
             tracing::warn!(%problem, "that the clock is wrong could not be noted");
         }
     }
 
     /// Whether our clock was never found wrong within what matters for a sending at `since`.
     pub(super) fn is_steady(&self, since: Timestamp) -> bool {
-        is_steady(noted(self.options.store.as_ref()), since)
-    }
-}
-
-fn note(ahead: i64, at: Timestamp) -> Write {
-    let report = format!("{ahead} ms ahead of a platform's clock");
-    let note = UpkeepRecord { name: "clock".to_owned(), ran_at: at, report };
-    Write::Put(Key::Upkeep(NOTE), Record::Upkeep(note))
-}
-
-/// When the clock was last found wrong, by that clock.
-fn noted(store: &dyn Store) -> Option<Timestamp> {
-    match store.get(&Key::Upkeep(NOTE)) {
-        Ok(Some(Record::Upkeep(note))) => Some(note.ran_at),
-        _ => None,
+        is_steady(clock_wrong_at(self.options.store.as_ref()), since)
     }
 }
 
@@ -81,7 +67,7 @@ fn is_fresh(noted: Timestamp, now: Timestamp) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::Memory;
+    use crate::store::{Memory, Store};
 
     const ACCOUNT: AccountId = AccountId::from_raw(1);
 
@@ -112,12 +98,16 @@ mod tests {
         let store = Memory::new();
         let epoch = store.begin_epoch().expect("memory");
         let at = |hour: u64| Timestamp::from_millis(0).plus(Millis::from_secs(hour * 3_600));
-        assert!(is_steady(noted(&store), at(0)));
-        store.commit(epoch, &[note(3_600_000, at(100))]).expect("memory");
-        assert_eq!(noted(&store), Some(at(100)), "a later life reads it too");
-        assert!(!is_steady(noted(&store), at(99)), "sent before it was noticed");
-        assert!(!is_steady(noted(&store), at(148)));
-        assert!(is_steady(noted(&store), at(149)));
+        let noted = || clock_wrong_at(&store);
+        let note = |at| clock_was_wrong(&store, at, "an hour ahead".to_owned());
+        assert!(is_steady(noted(), at(0)));
+        store.commit(epoch, &[note(at(100))]).expect("memory");
+        assert_eq!(noted(), Some(at(100)), "a later life reads it too");
+        assert!(!is_steady(noted(), at(99)), "sent before it was noticed");
+        assert!(!is_steady(noted(), at(148)));
+        assert!(is_steady(noted(), at(149)));
+        store.commit(epoch, &[note(at(50))]).expect("memory");
+        assert_eq!(noted(), Some(at(100)), "it was wrong until then");
         assert!(is_fresh(at(100), at(100)) && !is_fresh(at(100), at(99)));
     }
 }

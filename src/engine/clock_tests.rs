@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::core::{Core, Moment, Options, Release};
 use super::handle::Input;
 use super::interface::{Call, Claim, NewTarget, Report, Submission};
+use super::leaps::clock_wrong_at;
 use crate::model::{
     AccountId, BatchId, Code, Content, ContentIx, Cursor, Digest, Fault, KeyId, Millis, Output,
     Platform, ProfileId, RequestId, Timestamp, Verdict,
@@ -266,6 +267,25 @@ fn a_clock_that_is_set_forward_makes_no_key_older() {
         !is_known(&mut core, right.plus(Millis(25_000)), Millis(30_000)),
         "a minute has passed"
     );
+}
+
+#[test]
+fn a_clock_that_leaps_is_known_to_have_been_wrong() {
+    let store = Memory::new();
+    let mut core = open(&store, NOON);
+    turn(&mut core, NOON, Millis(0), vec![]);
+    assert_eq!(clock_wrong_at(&store), None);
+    let slept = NOON.plus(Millis(5_000));
+    turn(&mut core, slept, Millis(5_000), vec![]);
+    assert_eq!(clock_wrong_at(&store), None, "time passes");
+    let ahead = slept.plus(HOUR);
+    turn(&mut core, ahead, Millis(5_000), vec![]);
+    assert_eq!(clock_wrong_at(&store), Some(ahead));
+    // Set right again, it was wrong until then by its own time.
+    turn(&mut core, slept, Millis(5_000), vec![]);
+    assert_eq!(clock_wrong_at(&store), Some(ahead));
+    turn(&mut core, slept.minus(HOUR), Millis(5_000), vec![]);
+    assert_eq!(clock_wrong_at(&store), Some(ahead));
 }
 
 #[test]
