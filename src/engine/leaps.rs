@@ -92,7 +92,11 @@ impl Core {
         let span = Millis(left.saturating_add_signed(leapt));
         if leapt != 0 {
             self.leaps.ahead = now_ahead;
-            tracing::warn!(leapt_ms = leapt, keys_live_longer_ms = span.0, "the clock was set");
+            tracing::warn!(
+                leapt_ms = leapt,
+                keys_live_longer_ms = span.0,
+                "the wall clock leapt: it was set, or the machine slept"
+            );
         }
         let wrong = (leapt != 0).then(|| {
             // The later one of the two that it showed.
