@@ -102,7 +102,7 @@ pub struct Engine {
 /// Posts with a time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scheduling {
-    /// How late a post may still go out.
+    /// How late a post may still go out, after downtime or for want of a slot.
     pub max_lateness: Millis,
 }
 

@@ -147,6 +147,25 @@ fn of_very_many_that_are_due_at_once_some_go_out_while_others_are_looked_at() {
 }
 
 #[test]
+fn what_waits_too_long_for_its_slot_is_missed_and_leaves_the_slot_to_others() {
+    let store = Memory::new();
+    let before = NOON.minus(Millis(1_000));
+    let mut core = open(&store, before);
+    let posts = vec![submission(1, Some(NOON)), submission(2, Some(NOON))];
+    assert!(turn(&mut core, before, Millis(0), posts).is_empty(), "it is not noon");
+    let first = turn(&mut core, NOON, Millis(1_000), vec![]);
+    assert_eq!(first.len(), 1, "one slot");
+    // A day and a minute later the slot is free: too late for the one that waited for it.
+    let late = NOON.plus(Millis::from_secs(86_460));
+    let next = vec![done(&first[0]), submission(3, None)];
+    let begun = turn(&mut core, late, Millis(1_010), next);
+    assert_eq!(begun.len(), 1, "the new one alone");
+    assert_eq!(begun[0].batch.targets[0].account, AccountId::from_raw(3));
+    assert!(turn(&mut core, late, Millis(1_020), vec![done(&begun[0])]).is_empty());
+    assert_eq!((core.health().running, core.health().ready), (0, 0));
+}
+
+#[test]
 fn what_waits_for_a_slot_hides_no_later_alarm_of_its_batch() {
     let store = Memory::new();
     let mut core = open(&store, NOON.minus(HOUR));

@@ -5,7 +5,8 @@
 //! leave because the flush that recorded why is done; a *lane* is an account's queue; a *slot* is
 //! the right to have one attempt under way; a *claim* binds an idempotency key to its request.
 //!
-//! `front`, `cli`, `accounts`, `courier` and `upkeep` know the engine by `Handle` alone.
+//! `front`, `cli`, `accounts`, `courier` and `upkeep` know the engine by `Handle` alone, but for
+//! what it notes of the wall clock (`leaps`): the last two read that.
 //!
 //! Deliberately absent: HTTP, platforms' words, credentials. `core` has no clock and no dice.
 

@@ -23,8 +23,8 @@ impl Plan {
     pub(super) fn goes_on(&self, epoch: u64) -> Vec<(AccountId, TargetIx)> {
         let Some(old) = &self.old else { return Vec::new() };
         let rests = |account| {
-            let parked = self.effects.iter().filter_map(|effect| effect.park);
-            parked.into_iter().any(|(resting, _)| resting == account)
+            let mut parked = self.effects.iter().filter_map(|effect| effect.park);
+            parked.any(|(resting, _)| resting == account)
         };
         let going = self.batch.places().filter(|(ix, target)| {
             let had = match old.target(*ix).map(|before| &before.cursor) {

@@ -36,7 +36,7 @@ pub(super) fn woke(target: &mut Target, cx: &mut Moving<'_>) -> Result<(), Refus
     Ok(())
 }
 
-/// The target's scheduled time passed while nobody could look, and too long ago.
+/// The target's scheduled time passed too long ago: nobody could look, or it had no slot.
 pub(super) fn missed(target: &mut Target, cx: &Moving<'_>) -> Result<(), Refusal> {
     let Cursor::Queued { due } = target.cursor else {
         return Err(unfit("missed", target));

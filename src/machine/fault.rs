@@ -79,7 +79,8 @@ pub(super) fn missed(platform: Platform, due: Timestamp, late: Millis) -> Fault 
     .rule("schedule.missed")
     .on(platform)
     .remedy(
-        "This server was not running at that time. Schedule the post again; \
+        "This server was not running at that time, or the post waited too long for its turn on \
+         the account, as behind a rate limit. Schedule the post again; \
          scheduling.max_lateness_ms in config.toml says how late a post may go out.",
     )
     .outcome(SendOutcome::NotSent)

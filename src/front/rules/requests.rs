@@ -100,7 +100,8 @@ pub(super) const RULES: &[Rule] = &[
     Rule::new(
         "schedule.missed",
         &[Code::InternalError],
-        "The server was not running when the post was due, and came back too late for it. \
+        "The server was not running when the post was due, and came back too late for it, or the \
+         post waited too long for its turn on the account, as behind a rate limit. \
          scheduling.max_lateness_ms says how late a post may go out.",
         "Schedule the post again, or raise that setting.",
     ),
