@@ -26,7 +26,7 @@ use tokio::time::Instant;
 
 use super::disk::{Death, Flaw};
 use super::net::{Net, OWN, pause};
-use super::operator;
+use super::operator::{self, Day};
 use super::world::World;
 use crate::journal::Finding;
 
@@ -84,7 +84,8 @@ async fn run(world: &Arc<World>) -> End {
     tokio::select! { biased;
         ended = driving => End::Died(format!("the engine ended: {ended:?}")),
         rested = operator::run(world, &rooms) => match rested {
-            Ok(()) => End::Rested,
+            Ok(Day::Over) => End::Rested,
+            Ok(Day::Night) => End::Died("for the night".to_owned()),
             Err(finding) => {
                 world.find(finding);
                 End::Died("a promise was broken".to_owned())

@@ -19,6 +19,8 @@ use crate::journal::{self, Finding};
 /// Virtual milliseconds after the faults within which everything settles: the longest is a webhook
 /// receiver that was deaf, with its waits.
 const PATIENCE_MS: u64 = 3 * 3_600_000;
+/// How far the clock steps at the end.
+const AGES_MS: i64 = 100 * 86_400_000;
 /// In how many of a hundred looks files are removed that nobody needs.
 const PRUNES: u64 = 3;
 /// How many worlds in a hundred are looked at until their keys have had their time: thousands of
@@ -27,8 +29,19 @@ const LONG_LIVED: u64 = 10;
 /// How many requests flood the mailbox.
 const FLOOD: usize = 4_200;
 
+/// How it ends.
+pub enum Day {
+    /// All is done.
+    Over,
+    /// All is done but for what the clock will show: the process ends, and comes back.
+    Night,
+}
+
 /// Runs the world until all is done.
-pub async fn run(world: &Arc<World>, rooms: &Arc<Rooms>) -> Result<(), Finding> {
+pub async fn run(world: &Arc<World>, rooms: &Arc<Rooms>) -> Result<Day, Finding> {
+    if world.state().young.is_some() {
+        return outlive(world).await;
+    }
     if world.state().open_since.is_none() {
         set_up(world, rooms).await?;
     }
@@ -44,7 +57,7 @@ pub async fn run(world: &Arc<World>, rooms: &Arc<Rooms>) -> Result<(), Finding> 
         }
         rule(world, rooms).await;
         if world.finding_seen() {
-            return Ok(());
+            return Ok(Day::Over);
         }
         let open = world.state().open_for().unwrap_or_default();
         if world.is_calm() && actors.is_empty() && is_quiet(world) {
@@ -52,18 +65,32 @@ pub async fn run(world: &Arc<World>, rooms: &Arc<Rooms>) -> Result<(), Finding> 
             return grow_old(world).await;
         }
         while actors.try_join_next().is_some() {}
-        if open > FAULTS_MS + PATIENCE_MS {
+        if open > FAULTS_MS + PATIENCE_MS + world.state().idle_ms {
             return Err(Finding::new("every_batch_settles", unrest(world, actors.len())));
         }
     }
 }
 
-/// A hundred days pass, as far as the wall clock can tell, and then the time for which keys live,
-/// with the upkeep after it.
-async fn grow_old(world: &Arc<World>) -> Result<(), Finding> {
-    let batches = journal::batches(&world.memory())?.len();
+/// A hundred days pass, as far as the wall clock can tell: now, or while the process is down.
+async fn grow_old(world: &Arc<World>) -> Result<Day, Finding> {
     let young = checks::young_keys(world);
-    world.state().step(100 * 86_400_000);
+    {
+        let mut state = world.state();
+        state.young = Some(young);
+        if state.dice.chance(50) {
+            state.plan.nights = vec![AGES_MS];
+            return Ok(Day::Night);
+        }
+        state.step(AGES_MS);
+    }
+    outlive(world).await
+}
+
+/// The clock shows a hundred days later. Then the time passes for which keys live, with the upkeep
+/// after it.
+async fn outlive(world: &Arc<World>) -> Result<Day, Finding> {
+    let batches = journal::batches(&world.memory())?.len();
+    let young = world.state().young.clone().unwrap_or_default();
     pause(120_000).await;
     checks::keys_outlive_the_clock(world, &young)?;
     let goes_on = world.state().dice.chance(LONG_LIVED);
@@ -71,7 +98,7 @@ async fn grow_old(world: &Arc<World>) -> Result<(), Finding> {
         pause(CLAIM_WINDOW.0 + 3_600_000).await;
         checks::long_after(world, batches)?;
     }
-    Ok(())
+    Ok(Day::Over)
 }
 
 /// Accounts, a key, endpoints: what a first start makes, with nothing going wrong yet.

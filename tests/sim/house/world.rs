@@ -27,6 +27,9 @@ pub const FAULTS_MS: u64 = 90_000;
 /// and the other posts of its account wait for it.
 pub const QUIET_MS: u64 = FAULTS_MS + 130_000;
 
+/// The longest time between two process lives.
+const NIGHT_MS: u64 = 2 * 3_600_000;
+
 /// How the world treats a request. Each can be switched off by the seed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
@@ -64,6 +67,10 @@ pub struct Plan {
     pub crashes: Vec<u64>,
     /// When the wall clock steps, and by how much.
     pub steps: Vec<(u64, i64)>,
+    /// By how much the wall clock is wrong when the world begins.
+    pub wrong: i64,
+    /// By how much it steps between two process lives.
+    pub nights: Vec<i64>,
     /// When the mailbox is flooded.
     pub floods: Vec<u64>,
     /// When the webhook receivers are down.
@@ -87,12 +94,11 @@ impl Plan {
         let fates = FATES.iter().filter(|(_, fate)| *fate == Fate::Fine || dice.chance(60));
         let fates = fates.copied().collect();
         let steps = if dice.chance(20) { times(dice, (0, 2)) } else { Vec::new() };
-        let steps = steps.into_iter().map(|at| {
-            let size = if dice.chance(50) { 3_600_000 } else { 30_000 };
-            (at, if dice.chance(50) { size } else { -size })
-        });
+        let steps = steps.into_iter().map(|at| (at, step(dice)));
         Self {
             steps: steps.collect(),
+            wrong: 0,
+            nights: Vec::new(),
             dies_in: if dice.chance(50) { dice.range(5, 100) } else { 0 },
             crashes: if dice.chance(60) { times(dice, (0, 5)) } else { Vec::new() },
             floods: if dice.chance(15) { times(dice, (0, 4)) } else { Vec::new() },
@@ -121,6 +127,24 @@ impl Plan {
         self.losses = times(dice, (1, 2));
         self.backups = times(dice, (2, 8));
     }
+
+    /// Clocks that are wrong when nobody looks, with dice of their own too.
+    fn nights(&mut self, dice: &mut Dice) {
+        if dice.chance(20) {
+            self.wrong = step(dice);
+        }
+        if dice.chance(30) && self.losses.is_empty() {
+            let right = -self.wrong;
+            let by = |dice: &mut Dice| if dice.chance(50) { right } else { step(dice) };
+            self.nights = (0..dice.range(1, 3)).map(|_| by(dice)).collect();
+        }
+    }
+}
+
+/// By how much a clock steps.
+fn step(dice: &mut Dice) -> i64 {
+    let size = if dice.chance(50) { 3_600_000 } else { 30_000 };
+    if dice.chance(50) { size } else { -size }
 }
 
 /// From the least to the most so many moments before the faults end, in their order.
@@ -168,6 +192,10 @@ pub struct State {
     began: Option<Instant>,
     skew_ms: i64,
     stepped: bool,
+    /// How long nobody worked, and how far the clock was set back: so much longer may it take.
+    pub idle_ms: u64,
+    /// The keys that were young when all was done, once the clock is to be far ahead.
+    pub young: Option<Vec<Digest>>,
     texts: u64,
 }
 
@@ -188,10 +216,11 @@ impl World {
         let mut dice = Dice::new(seed ^ 0x00f0_0d00);
         let mut plan = Plan::new(&mut dice);
         plan.more(&mut Dice::new(seed ^ 0x0b0a_c0b5));
+        plan.nights(&mut Dice::new(seed ^ 0x0c10_c4ed));
         let clients = (0..dice.range(1, 5))
             .map(|n| Arc::new(tokio::sync::Mutex::new(Client::new(n, &mut dice))))
             .collect();
-        let state = State {
+        let mut state = State {
             dice,
             plan,
             timeline: Timeline::default(),
@@ -215,8 +244,13 @@ impl World {
             began: None,
             skew_ms: 0,
             stepped: false,
+            idle_ms: 0,
+            young: None,
             texts: 0,
         };
+        if state.plan.wrong != 0 {
+            state.step(state.plan.wrong);
+        }
         Self {
             clients,
             flaw,
@@ -306,7 +340,16 @@ impl World {
         let keep = usize::try_from(state.dice.range(0, 4)).expect("small");
         let pause = if state.dice.chance(10) { 30_000 } else { 200 };
         state.base_ms = state.now_ms() + state.dice.range(1, pause);
+        let night = state.plan.nights.pop();
+        if night.is_some() {
+            let night = state.dice.range(0, NIGHT_MS);
+            state.base_ms += night;
+            state.idle_ms += night;
+        }
         state.seen_ms.set(state.base_ms);
+        if let Some(by) = night {
+            state.step(by);
+        }
         drop(state);
         let _ = self.memory().crash(keep);
     }
@@ -365,6 +408,7 @@ impl State {
     pub fn step(&mut self, by_ms: i64) {
         self.skew_ms += by_ms;
         self.stepped = true;
+        self.idle_ms += (-by_ms).max(0).unsigned_abs();
         self.note(&format!("the clock steps {by_ms} ms"));
     }
 
