@@ -57,6 +57,7 @@ impl Upkeep {
 
     async fn run_all(&self, tasks: &[&UpkeepDefinition]) {
         let began = (self.now)();
+        self.note_new(tasks, began).await;
         // When each last ran in this process: the store may not have taken a note of it.
         let mut ran: Vec<Option<Timestamp>> = vec![None; tasks.len()];
         loop {
@@ -75,6 +76,23 @@ impl Upkeep {
                 next = at.map_or(next, |at| next.min(at));
             }
             tokio::time::sleep(nap(next, (self.now)()).as_duration()).await;
+        }
+    }
+
+    /// Notes from when on a task that never ran is waited for. A server that is never up at its
+    /// time would else never run it.
+    async fn note_new(&self, tasks: &[&UpkeepDefinition], began: Timestamp) {
+        for task in tasks {
+            let key = key(&task.name);
+            if !matches!(self.store.get(&key), Ok(None)) {
+                continue;
+            }
+            let report = "has not run yet".to_owned();
+            let record = UpkeepRecord { name: task.name.clone(), ran_at: began, report };
+            let writes = vec![Write::Put(key, Record::Upkeep(record))];
+            if let Err(problem) = self.engine.write(vec![(key, None)], writes).await {
+                tracing::warn!(task = task.name, %problem, "upkeep could not note a new task");
+            }
         }
     }
 
@@ -165,7 +183,7 @@ fn nap(next: Timestamp, now: Timestamp) -> Millis {
     next.since(now).clamp(Millis(1), LONGEST_SLEEP)
 }
 
-/// When a task is next due; one that never ran, at its first time since this process began.
+/// When a task is next due; one that never ran, at its first time since a process began with it.
 fn due(
     store: &dyn Store,
     task: &UpkeepDefinition,
