@@ -128,7 +128,9 @@ impl Courier {
         let cx = Context {
             clock_ahead: self.dates.ahead(job.target.account),
             // Only what is read back asks for it.
-            clock_steady: cx.doubt_since.is_none_or(|since| self.is_steady(since)),
+            clock_steady: cx
+                .doubt_since
+                .is_none_or(|since| !call.inherited && self.is_steady(since)),
             ..cx
         };
         let prepared = match job.codec.prepare(&cx) {

@@ -22,8 +22,9 @@ use crate::wire;
 
 /// A batch that is not woken within this many milliseconds need not stay in memory.
 const HOT_MS: u64 = 2_000;
-/// How far before a doubtful sending a post of ours may have landed and still match it.
-const OWNED_BEFORE: crate::model::Millis = crate::model::Millis::from_secs(180);
+/// How far before a doubtful sending a post of ours may have landed and still match it: as far as a
+/// read-back looks where the clock is not to be relied on, and two hours.
+const OWNED_BEFORE: crate::model::Millis = crate::model::Millis::from_secs(40 * 3_600);
 
 impl Core {
     /// The batch as it stands, from memory or from the store.
@@ -268,6 +269,7 @@ impl Core {
             }
             if let Some(before) = before {
                 self.leave_lane(new.id, ix, before);
+                self.note_doubt((new.id, ix), before, target);
             }
             if let Cursor::Ready { .. } = target.cursor {
                 self.enter_lane(new, ix, target)?;
@@ -289,6 +291,16 @@ impl Core {
             self.hot.remove(&new.id);
         }
         Ok(())
+    }
+
+    /// Keeps in mind what of this life is in doubt.
+    fn note_doubt(&mut self, place: (BatchId, TargetIx), before: &Target, after: &Target) {
+        let sent_now = matches!(before.cursor, Cursor::Running(it) if it.epoch == self.epoch);
+        if after.doubt_since.is_none() {
+            self.doubts.remove(&place);
+        } else if before.doubt_since.is_none() && sent_now {
+            self.doubts.insert(place);
+        }
     }
 
     fn leave_lane(&mut self, batch: BatchId, ix: TargetIx, before: &Target) {
@@ -351,7 +363,9 @@ impl Core {
             }
             if let Some(ix) = effect.call {
                 let owned = self.owned(batch, ix)?;
-                let call = Call { batch: Arc::clone(batch), ix, owned };
+                let doubtful = batch.target(ix).is_some_and(|it| it.doubt_since.is_some());
+                let inherited = doubtful && !self.doubts.contains(&(batch.id, ix));
+                let call = Call { batch: Arc::clone(batch), ix, owned, inherited };
                 self.releases.push(Release::Call(call));
             }
         }

@@ -273,7 +273,7 @@ fn a_clock_that_is_set_forward_makes_no_key_older() {
     assert!(is_known(&mut core, first, Millis(5_000)));
     let second = first.plus(leap).plus(Millis(25_000));
     assert!(is_known(&mut core, second, Millis(30_000)));
-    assert_eq!(leaps(&store), 1);
+    assert_eq!(leaps(&store), 2);
     // Nor does a new life take it for old, nor a clock that is set right again.
     drop(core);
     let mut core = open(&store, second);
@@ -320,4 +320,105 @@ fn keys_end_though_the_clock_was_set_forward() {
     assert!(is_known(&mut core, later.plus(Millis(119_999)), Millis(119_999)));
     assert_eq!(leaps(&store), 0);
     assert!(!is_known(&mut core, later.plus(Millis(120_000)), Millis(120_000)));
+}
+
+#[test]
+fn no_key_grows_older_while_the_server_is_down() {
+    let store = Memory::new();
+    let mut core = open(&store, NOON);
+    assert!(!is_known(&mut core, NOON, Millis(0)));
+    turn(&mut core, NOON.plus(Millis(30_000)), Millis(30_000), vec![]);
+    drop(core);
+    // It was down for a week, or the clock was set forward meanwhile: nobody can tell.
+    let later = NOON.plus(Millis::from_secs(7 * 86_400));
+    let mut core = open(&store, later);
+    assert!(is_known(&mut core, later, Millis(0)));
+    assert_eq!(clock_wrong_at(&store), None, "a server may be down");
+    // What it was up before is counted as far as it was noted.
+    assert!(is_known(&mut core, later.plus(Millis(59_999)), Millis(59_999)));
+    assert!(!is_known(&mut core, later.plus(Millis(60_000)), Millis(60_000)));
+}
+
+#[test]
+fn what_the_clock_says_is_noted_now_and_then() {
+    let store = Memory::new();
+    let mut core = open(&store, NOON);
+    assert!(!is_known(&mut core, NOON, Millis(0)));
+    // Something is written.
+    let noted = Millis::from_secs(600);
+    let calls = turn(&mut core, NOON.plus(noted), noted, vec![submission(2, None)]);
+    turn(&mut core, NOON.plus(noted), noted, vec![done(&calls[0])]);
+    drop(core);
+    let later = NOON.plus(Millis::from_secs(86_400));
+    let mut core = open(&store, later);
+    assert!(!is_known(&mut core, later, Millis(0)), "its minute was over before");
+}
+
+#[test]
+fn a_machine_that_sleeps_every_night_keeps_no_key_for_ever() {
+    let store = Memory::new();
+    let mut core = open(&store, NOON);
+    let (mut at, mut uptime) = (NOON, Millis(0));
+    for night in 0..100 {
+        assert!(!is_known(&mut core, at, uptime), "night {night}: that of yesterday is over");
+        // Awake for fifty seconds, asleep for eight hours: longer than keys live.
+        uptime = Millis(uptime.0 + 50_000);
+        at = at.plus(Millis(50_000)).plus(Millis::from_secs(8 * 3_600));
+        assert!(is_known(&mut core, at, uptime), "night {night}: it slept");
+        assert!(leaps(&store) <= 2, "night {night}: they are forgotten in their turn");
+        uptime = Millis(uptime.0 + 10_000);
+        at = at.plus(Millis(10_000));
+    }
+}
+
+#[test]
+fn a_clock_that_is_behind_where_it_was_is_known_to_have_been_wrong() {
+    let store = Memory::new();
+    let mut core = open(&store, NOON);
+    turn(&mut core, NOON, Millis(0), vec![]);
+    drop(core);
+    let eleven = NOON.minus(HOUR);
+    let mut core = open(&store, eleven);
+    turn(&mut core, eleven, Millis(0), vec![]);
+    assert_eq!(clock_wrong_at(&store), Some(NOON));
+}
+
+/// Of a look at what is in doubt, whether the doubt is an earlier life's.
+fn is_inherited(looks: &[Call]) -> bool {
+    let [look] = looks else { panic!("one look") };
+    look.inherited
+}
+
+#[test]
+fn who_looks_for_what_an_earlier_life_sent_is_told_so() {
+    let store = Memory::new();
+    let mut core = sent_into_doubt(&store);
+    let looks = turn(&mut core, NOON.plus(GRACE), Millis(5 + GRACE.0), vec![]);
+    assert!(!is_inherited(&looks), "this life sent it");
+    drop(core);
+    let mut core = open(&store, NOON.plus(GRACE));
+    let mut calls = turn(&mut core, NOON.plus(GRACE), Millis(0), vec![]);
+    assert!(is_inherited(&calls));
+    // It did not land. What this life sends anew, and loses, is its own again.
+    let (mut at, mut uptime) = (NOON.plus(GRACE), Millis(0));
+    let sent = loop {
+        let absent = vec![reported(&calls[0], Verdict::Absent)];
+        calls = turn(&mut core, at, uptime, absent);
+        if calls.is_empty() {
+            let wait = core.idle_for(at).expect("it looks again");
+            (at, uptime) = (at.plus(wait), Millis(uptime.0 + wait.0));
+            calls = turn(&mut core, at, uptime, vec![]);
+        }
+        let [call] = calls.as_slice() else { panic!("one call: {calls:?}") };
+        let target = call.batch.target(call.ix).expect("its own");
+        if target.doubt_since.is_none() {
+            break calls.remove(0);
+        }
+    };
+    assert!(!sent.inherited, "nothing is in doubt");
+    let fault = Fault::new(Code::PlatformUnavailable, "the line is dead");
+    let unknown = vec![reported(&sent, Verdict::Unknown { fault })];
+    assert!(turn(&mut core, at, uptime, unknown).is_empty());
+    let looks = turn(&mut core, at.plus(GRACE), Millis(uptime.0 + GRACE.0), vec![]);
+    assert!(!is_inherited(&looks));
 }

@@ -106,6 +106,8 @@ pub struct Core {
     /// By the process's own time, until when what may still land is waited for before anybody looks
     /// whether it did.
     pub(super) graces: BTreeMap<(BatchId, TargetIx), Millis>,
+    /// What was sent in this process life and is in doubt.
+    pub(super) doubts: BTreeSet<(BatchId, TargetIx)>,
     pub(super) waiters: BTreeMap<BatchId, Vec<Waiting>>,
     pub(super) drains: Vec<Ticket<()>>,
     pub(super) draining: bool,
@@ -146,7 +148,7 @@ impl Core {
             _ => NoticeId::from_raw(0),
         };
         let newest_notice = newest_notice.max(delivered);
-        let leaps = Leaps::read(store.as_ref(), moment.at, moment.uptime)?;
+        let leaps = Leaps::read(store.as_ref(), epoch, moment.at, moment.uptime)?;
         let mut core = Self {
             store,
             catalog,
@@ -164,6 +166,7 @@ impl Core {
             owned: Owned::default(),
             deadlines: BTreeMap::new(),
             graces: BTreeMap::new(),
+            doubts: BTreeSet::new(),
             waiters: BTreeMap::new(),
             drains: Vec::new(),
             draining: false,
@@ -219,6 +222,7 @@ impl Core {
     /// As `turn`.
     pub(super) fn settle(&mut self) -> Result<Vec<Release>, StoreError> {
         if self.dirty {
+            self.note_clock()?;
             self.store.flush()?;
             self.dirty = false;
         }

@@ -225,6 +225,9 @@ pub struct Call {
     pub ix: TargetIx,
     /// The platform URIs of other posts of ours on this account, for a read-back.
     pub owned: Vec<String>,
+    /// Whether what is in doubt was sent by an earlier process life. The clock may have been set
+    /// since then, and nobody saw it.
+    pub inherited: bool,
 }
 
 /// What came of a call.

@@ -38,6 +38,6 @@ pub use interface::{
     Asking, Call, Change, ChangeError, Changed, Claim, EngineError, Expect, Health, NewNotice,
     NewTarget, Records, Report, Submission, Submitted, WriteError,
 };
-pub use leaps::{clock_was_wrong, clock_wrong_at, noted as leap_noted};
+pub use leaps::{clock_was_wrong, clock_wrong_at, noted as leaps_noted};
 pub use restore::{Doubts, RestoreError};
 pub use shell::{Carry, Clocks, drive, spawn};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::backup::BackupError;
-use crate::engine::{Expect, Handle, Records, WriteError, leap_noted};
+use crate::engine::{Expect, Handle, Records, WriteError, leaps_noted};
 use crate::media::MediaError;
 use crate::model::{BatchId, Digest, Millis, Timestamp};
 use crate::store::{ClaimRecord, Key, Order, Record, Store, StoreError, Write, load_batch};
@@ -48,10 +48,7 @@ pub async fn expire_claims(
     page: usize,
 ) -> Result<usize, TaskError> {
     // A clock that is set forward meanwhile is seen by the engine before it takes our writes.
-    let (leap, unleapt) = match leap_noted(store.as_ref())? {
-        Some((at, span)) => (Expect::Is(Key::ClockLeap(at, span), Some(Record::Mark)), span),
-        None => (Expect::Nothing(Key::FIRST_LEAP, Key::LAST_LEAP), Millis(0)),
-    };
+    let (leaps, unleapt) = leaps(store.as_ref())?;
     let from = Key::Claim(Timestamp::from_millis(i64::MIN), Digest([0; 32]));
     let to = Key::Claim(now.minus(unleapt), Digest([255; 32]));
     let due = store.scan(&from, &to, Order::Ascending, page)?;
@@ -71,13 +68,27 @@ pub async fn expire_claims(
         }
         // What it holds may change while we look, and the key be claimed anew: then it is not ours
         // to forget.
-        let expect = vec![leap.clone(), Expect::Is(*key, Some(record.clone()))];
+        let mut expect = leaps.clone();
+        expect.push(Expect::Is(*key, Some(record.clone())));
         match engine.record(Records { expect, writes, ..Records::default() }).await {
             Ok(_) | Err(WriteError::Raced) => {}
             Err(problem) => return Err(problem.into()),
         }
     }
     Ok(due.len())
+}
+
+/// That the leaps of the clock are still those that are noted now, and how far they go together.
+fn leaps(store: &dyn Store) -> Result<(Vec<Expect>, Millis), StoreError> {
+    let mut expect = Vec::new();
+    let (mut newer, mut sum) = (Key::FIRST_LEAP, Millis(0));
+    for (at, span) in leaps_noted(store)? {
+        expect.push(Expect::Is(Key::ClockLeap(at, span), Some(Record::Mark)));
+        newer = Key::ClockLeap(at, Millis(span.0 + 1));
+        sum.0 = sum.0.saturating_add(span.0);
+    }
+    expect.push(Expect::Nothing(newer, Key::LAST_LEAP));
+    Ok((expect, sum))
 }
 
 /// Forgets the journals of up to `page` batches that settled before `now - keep`; returns how many.
