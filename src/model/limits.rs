@@ -96,6 +96,9 @@ pub const MEDIA_LINK_LIFE: Millis = Millis::from_secs(7 * 24 * 3_600);
 pub const MEDIA_LIST_LIMIT_DEFAULT: usize = 50;
 /// Uploads of one list page at the most; a higher limit counts as this one.
 pub const MEDIA_LIST_LIMIT_MAX: usize = 100;
+/// Names looked up at once, for each of platforms, media and webhooks: a resolver that does not
+/// answer holds a thread for each, of the 512 that also read lists and files.
+pub const NAMES_LOOKED_UP_MAX: usize = 64;
 /// Hops of a media address.
 pub const MEDIA_REDIRECTS_MAX: usize = 3;
 /// The shortest torture that proves something.

@@ -4,7 +4,6 @@ mod fetch;
 mod hook;
 
 use std::error::Error as _;
-use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
@@ -18,6 +17,7 @@ use tokio::fs::File;
 pub use self::fetch::{FetchFault, Fetched};
 pub use self::hook::{Hook, HookAnswer, HookFault};
 use super::guard::{Refused, guard};
+use super::names::{self, Lookup};
 use super::way::Pending;
 use crate::model::{ANSWER_BYTES_MAX, Millis, Now, Secret};
 use crate::platforms::{Answer, Body, Reach, Request, SandboxFault};
@@ -38,10 +38,6 @@ pub struct UpstreamOptions {
     /// Whether sandbox faults may abort the process (`sandbox.allow_crash`).
     pub allow_crash: bool,
 }
-
-/// Finds the addresses of a name.
-pub(super) type Lookup =
-    Arc<dyn Fn(String) -> Pending<'static, io::Result<Vec<SocketAddr>>> + Send + Sync>;
 
 /// Why there is no client.
 #[derive(Debug, thiserror::Error)]
@@ -71,21 +67,19 @@ impl HttpUpstream {
     /// # Errors
     /// When TLS cannot be set up.
     pub fn new(options: UpstreamOptions, now: Now) -> Result<Self, UpstreamError> {
-        let system: Lookup = Arc::new(|name| {
-            Box::pin(async move { Ok(tokio::net::lookup_host((name, 0)).await?.collect()) })
-        });
-        Self::with_names(options, now, &system)
+        Self::with_names(options, now, names::system)
     }
 
-    /// As `new`, with names found by `lookup`.
+    /// As `new`, with names found by what `lookup` gives: to each client its own, so that none
+    /// waits for names that only another one needs.
     pub(super) fn with_names(
         options: UpstreamOptions,
         now: Now,
-        lookup: &Lookup,
+        lookup: impl Fn() -> Lookup,
     ) -> Result<Self, UpstreamError> {
         let tls = tls()?;
         let guarded = |allow_private, setting| {
-            let names = Guarded { lookup: Arc::clone(lookup), allow_private, setting };
+            let names = Guarded { lookup: lookup(), allow_private, setting };
             builder(&tls).dns_resolver(Arc::new(names)).build()
         };
         let failed = |problem: reqwest::Error| UpstreamError(problem.to_string());

@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
-use super::client::{Guarded, Lookup};
+use super::client::Guarded;
+use super::names::Lookup;
 use super::{
     FetchFault, Hook, HookFault, HttpUpstream, Refused, Upstream as _, UpstreamOptions, guard,
 };
@@ -175,7 +176,7 @@ fn upstream(allow_private: bool, names: &Names) -> HttpUpstream {
         webhooks_allow_private: allow_private,
         allow_crash: false,
     };
-    HttpUpstream::with_names(options, now, &names.lookup()).expect("it builds")
+    HttpUpstream::with_names(options, now, || names.lookup()).expect("it builds")
 }
 
 /// How the three doors outward end: for a platform, for media, for a webhook endpoint.

@@ -10,6 +10,7 @@
 mod way;
 mod client;
 mod guard;
+mod names;
 #[cfg(test)]
 mod guard_tests;
 #[cfg(test)]
