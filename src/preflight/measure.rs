@@ -16,6 +16,10 @@ pub(super) fn utf16(text: &str) -> usize {
 
 /// Extended grapheme clusters.
 pub(super) fn graphemes(text: &str) -> usize {
+    if text.is_ascii() {
+        // Two of its characters are one cluster where they end a line (rule GB3 of UAX 29).
+        return text.len() - text.matches("\r\n").count();
+    }
     text.graphemes(true).count()
 }
 
@@ -138,6 +142,18 @@ mod tests {
             ("xhttps://e.org", 14),
         ] {
             assert_eq!(twitter(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn clusters_of_ascii_are_those_of_the_library() {
+        let all: String = (0..=127_u8).map(char::from).collect();
+        for text in ["", "a", "\r\n", "\r\r\n\n\r", "a\r\nb\n\r", all.as_str()] {
+            assert_eq!(graphemes(text), text.graphemes(true).count(), "{text:?}");
+        }
+        for (first, second) in all.chars().flat_map(|one| all.chars().map(move |two| (one, two))) {
+            let text = format!("{first}{second}");
+            assert_eq!(graphemes(&text), text.graphemes(true).count(), "{text:?}");
         }
     }
 

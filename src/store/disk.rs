@@ -17,6 +17,7 @@ mod guard;
 mod hold;
 #[cfg(test)]
 mod hooks;
+mod known;
 mod layers;
 mod merge;
 #[cfg(test)]
@@ -37,6 +38,7 @@ use database::Database;
 use file::DataFile;
 use guard::guarded;
 use hold::Hold;
+use known::Known;
 use layers::{Layers, View};
 use merge::Put;
 use seal::{Reached, Seal};
@@ -73,6 +75,7 @@ pub struct Sled {
     /// What the tree does not hold yet. It appears at once to a read of several rows, and only who
     /// has the writer changes it.
     layers: RwLock<Layers>,
+    known: Known,
     writer: Mutex<Writer>,
     /// Where claims are, once all rows have been read or somebody has asked. Only who has the
     /// writer changes it.
@@ -135,6 +138,7 @@ impl Sled {
             folder: folder.to_owned(),
             epoch: AtomicU64::new(0),
             layers: RwLock::new(layers),
+            known: Known::default(),
             writer: Mutex::new(writer),
             claims: RwLock::default(),
             _hold: hold,
@@ -182,7 +186,10 @@ impl Sled {
         }
         writer.seal = Some(seal.after(&changes));
         writer.loosened.extend(plan.loosened);
-        self.layers_mut().add(changes);
+        let mut layers = self.layers_mut();
+        layers.add(changes);
+        self.known.forget(writes);
+        drop(layers);
         if let Some(index) = self.claims_mut().as_mut() {
             index.follow(&self.view(&self.layers()), writes)?;
         }
@@ -317,7 +324,8 @@ impl Sled {
 
 impl Store for Sled {
     fn get(&self, key: &Key) -> Result<Option<Record>, StoreError> {
-        read::get(&self.view(&self.layers()), key)
+        let layers = self.layers();
+        self.known.get(key, || read::get(&self.view(&layers), key))
     }
 
     fn claim_places(&self, id: &Digest) -> Result<Vec<Timestamp>, StoreError> {
