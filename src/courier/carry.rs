@@ -14,8 +14,8 @@ use crate::model::{
     SendOutcome, Target, Verdict,
 };
 use crate::platforms::{
-    self, Access, Answer, Body, Context, MediaFacts, Platform, Prepared, Registry, Rehearsal,
-    Request, SNAPSHOT,
+    self, Access, Answer, Body, ClockTrust, Context, MediaFacts, Platform, Prepared, Registry,
+    Rehearsal, Request, SNAPSHOT,
 };
 use crate::store::Store;
 use crate::upstream::Upstream;
@@ -128,9 +128,7 @@ impl Courier {
         let cx = Context {
             clock_ahead: self.dates.ahead(job.target.account),
             // Only what is read back asks for it.
-            clock_steady: cx
-                .doubt_since
-                .is_none_or(|since| !call.inherited && self.is_steady(since)),
+            clock: cx.doubt_since.map_or(cx.clock, |since| self.trust(&call, since)),
             ..cx
         };
         let prepared = match job.codec.prepare(&cx) {
@@ -254,7 +252,7 @@ fn context<'a>(job: &'a Job<'_>, call: &'a Call, access: &'a Access) -> Context<
         doubt_since: job.target.doubt_since,
         began_at: job.attempt.began_at,
         clock_ahead: None,
-        clock_steady: true,
+        clock: ClockTrust::Steady,
         memos,
         receipt: job.target.receipt.as_ref(),
         media,

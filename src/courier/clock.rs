@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::carry::Courier;
-use crate::engine::{clock_was_wrong, clock_wrong_at};
+use crate::engine::{Call, clock_was_wrong, clock_wrong_at};
 use crate::model::{AccountId, Millis, Timestamp};
-use crate::platforms::{self, Answer};
+use crate::platforms::{self, Answer, ClockTrust};
 
 /// How long a clock that was found wrong is not relied on.
 const DISTRUST: Millis = Millis::from_secs(48 * 3_600);
@@ -50,14 +50,20 @@ impl Courier {
         }
     }
 
-    /// Whether our clock was never found wrong within what matters for a sending at `since`.
-    pub(super) fn is_steady(&self, since: Timestamp) -> bool {
-        is_steady(clock_wrong_at(self.options.store.as_ref()), since)
+    /// Whether our clock is relied on about a sending at `since`.
+    pub(super) fn trust(&self, call: &Call, since: Timestamp) -> ClockTrust {
+        trust(clock_wrong_at(self.options.store.as_ref()), call.inherited, since)
     }
 }
 
-fn is_steady(noted: Option<Timestamp>, since: Timestamp) -> bool {
-    noted.is_none_or(|noted| noted.plus(DISTRUST) < since)
+/// Whether it is relied on about a sending at `since`, which an earlier process life may have made,
+/// when it was last found wrong at `noted`.
+fn trust(noted: Option<Timestamp>, inherited: bool, since: Timestamp) -> ClockTrust {
+    match noted {
+        Some(noted) if noted.plus(DISTRUST) >= since => ClockTrust::Wrong,
+        _ if inherited => ClockTrust::Unwatched,
+        _ => ClockTrust::Steady,
+    }
 }
 
 fn is_fresh(noted: Timestamp, now: Timestamp) -> bool {
@@ -100,12 +106,16 @@ mod tests {
         let at = |hour: u64| Timestamp::from_millis(0).plus(Millis::from_secs(hour * 3_600));
         let noted = || clock_wrong_at(&store);
         let note = |at| clock_was_wrong(&store, at, "an hour ahead".to_owned());
-        assert!(is_steady(noted(), at(0)));
+        let trust = |at| super::trust(noted(), false, at);
+        assert_eq!(trust(at(0)), ClockTrust::Steady);
         store.commit(epoch, &[note(at(100))]).expect("memory");
         assert_eq!(noted(), Some(at(100)), "a later life reads it too");
-        assert!(!is_steady(noted(), at(99)), "sent before it was noticed");
-        assert!(!is_steady(noted(), at(148)));
-        assert!(is_steady(noted(), at(149)));
+        assert_eq!(trust(at(99)), ClockTrust::Wrong, "sent before it was noticed");
+        assert_eq!(trust(at(148)), ClockTrust::Wrong);
+        assert_eq!(trust(at(149)), ClockTrust::Steady);
+        // Nobody saw whether it was set between two process lives.
+        assert_eq!(super::trust(noted(), true, at(148)), ClockTrust::Wrong);
+        assert_eq!(super::trust(noted(), true, at(149)), ClockTrust::Unwatched);
         store.commit(epoch, &[note(at(50))]).expect("memory");
         assert_eq!(noted(), Some(at(100)), "it was wrong until then");
         assert!(is_fresh(at(100), at(100)) && !is_fresh(at(100), at(99)));

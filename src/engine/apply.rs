@@ -24,7 +24,9 @@ use crate::wire;
 const HOT_MS: u64 = 2_000;
 /// How far before a doubtful sending a post of ours may have landed and still match it: as far as a
 /// read-back looks where the clock is not to be relied on, and two hours.
-const OWNED_BEFORE: crate::model::Millis = crate::model::Millis::from_secs(40 * 3_600);
+const OWNED_BEFORE: Millis = Millis::from_secs(40 * 3_600);
+/// How much further is looked, for the next one asks about a moment before or after.
+const OWNED_MARGIN: Millis = Millis::from_secs(180);
 
 impl Core {
     /// The batch as it stands, from memory or from the store.
@@ -401,8 +403,7 @@ impl Core {
         if self.owned.reaches(from) {
             return Ok(());
         }
-        // A little further: the next one asks about a moment before or after.
-        let from = from.minus(OWNED_BEFORE);
+        let from = from.minus(OWNED_MARGIN);
         let first = Key::Settled(from, BatchId::from_raw(0));
         let settled =
             self.store.scan(&first, &Key::LAST_SETTLED, Order::Descending, owned::BATCHES_MAX)?;

@@ -2,7 +2,7 @@
 //! clock that is wrong must neither hide a post that is there nor make another one ours.
 
 use super::answer::header;
-use super::codec::Context;
+use super::codec::{ClockTrust, Context};
 use crate::model::{Millis, Timestamp};
 
 /// What is left of a difference between two clocks once it was reckoned with: `Date` counts whole
@@ -44,17 +44,22 @@ pub(super) struct Window {
     pub since: Timestamp,
     /// What landed from here on is ours, if it is what we said. In between nobody can tell.
     pub certain: Timestamp,
+    /// Whether what landed in between only matters where it can be seen.
+    pub lenient: bool,
 }
 
 impl Window {
     /// The window of the attempt that reads back.
     pub(super) fn of(cx: &Context<'_>) -> Self {
         let sent = cx.doubt_since.unwrap_or(cx.started_at);
-        let steady = cx.clock_steady && sent <= cx.began_at;
+        let trust = if sent <= cx.began_at { cx.clock } else { ClockTrust::Wrong };
         let ahead = cx.clock_ahead.unwrap_or(0);
         let ours = sent.min(cx.began_at).minus(CLOCK_SKEW);
         let certain = Timestamp::from_millis(ours.as_millis().saturating_sub(ahead));
-        let since = if steady { certain } else { certain.minus(UNSTEADY_REACH) };
-        Self { since, certain }
+        let since = match trust {
+            ClockTrust::Steady => certain,
+            ClockTrust::Unwatched | ClockTrust::Wrong => certain.minus(UNSTEADY_REACH),
+        };
+        Self { since, certain, lenient: trust == ClockTrust::Unwatched }
     }
 }

@@ -36,6 +36,17 @@ pub trait Platform: Send + Sync {
     fn interpret(&self, cx: &Context<'_>, answer: &Answer) -> Verdict;
 }
 
+/// Whether our clock is relied on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClockTrust {
+    /// It was never found wrong.
+    Steady,
+    /// It was never found wrong, but nobody watched all the time: a process life ended meanwhile.
+    Unwatched,
+    /// It was found wrong.
+    Wrong,
+}
+
 /// Everything a step may depend on. All of it is frozen, stored or derived from what is.
 #[derive(Debug)]
 pub struct Context<'a> {
@@ -61,8 +72,8 @@ pub struct Context<'a> {
     pub began_at: Timestamp,
     /// By how many milliseconds our clock is ahead of the platform's, as its last answer said.
     pub clock_ahead: Option<i64>,
-    /// Whether our clock was never found wrong about when the doubtful attempt was sent.
-    pub clock_steady: bool,
+    /// Whether our clock is relied on about when the doubtful attempt was sent.
+    pub clock: ClockTrust,
     /// Outputs of finished steps by name, each with its rounds in order; JSON text.
     pub memos: BTreeMap<&'a str, Vec<Arc<str>>>,
     /// What the post step gave, once it is done.

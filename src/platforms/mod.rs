@@ -24,7 +24,8 @@ use std::sync::Arc;
 pub use answer::excerpt;
 pub use clock::{clock_ahead, is_unsteady};
 pub use codec::{
-    Access, Answer, Body, Context, MediaFacts, Platform, Prepared, Reach, Request, SandboxFault,
+    Access, Answer, Body, ClockTrust, Context, MediaFacts, Platform, Prepared, Reach, Request,
+    SandboxFault,
 };
 pub use rehearsal::{REHEARSAL, Rehearsal};
 pub use snapshot::{SNAPSHOT, facts_from_memo, facts_to_memo};

@@ -173,7 +173,7 @@ fn a_wrong_clock_lets_a_readable_target_be_held_that_says_so_and_nothing_else() 
         (post.status, post.why) = ("failed".into(), why.into());
         post.rule = "sandbox.publish.outcome_unknown".into();
     };
-    for why in ["since this server's clock was wrong nobody", "it shows only its newest 1000"] {
+    for why in ["restarted or its clock was wrong nobody", "it shows only its newest 1000"] {
         assert_eq!(planted(|it| held(it, 1, why)), []);
         wrong(|it| {
             held(it, 1, why);

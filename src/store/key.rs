@@ -66,8 +66,8 @@ pub enum Key {
     /// `14 id`. The newest notice when a webhook endpoint was made: it hears only later ones.
     /// Immutable; deleted with the endpoint.
     EndpointSince(EndpointId),
-    /// `15 instant span`. That the wall clock was set forward, and by how much idempotency keys
-    /// live longer for it. One at the most; deleted when all keys from before had their time.
+    /// `15 instant span`. That the wall clock was set forward or the server was down, and by how
+    /// much idempotency keys of before live longer for it. Deleted when those had their time.
     ClockLeap(Timestamp, Millis),
     /// `20 instant batch`. The one timer of an unsettled batch. Moved with its earliest wake-up.
     Timer(Timestamp, BatchId),

@@ -7,7 +7,7 @@ use super::*;
 use crate::model::{
     AccountId, Digest, Errand, FirstComment, MediaSource, PostId, Receipt, Secret, Timestamp,
 };
-use crate::platforms::{Access, facts_to_memo};
+use crate::platforms::{Access, ClockTrust, facts_to_memo};
 
 const AT: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
@@ -57,7 +57,7 @@ impl Bench {
             doubt_since: None,
             began_at: AT,
             clock_ahead: None,
-            clock_steady: true,
+            clock: ClockTrust::Steady,
             memos: self.memos.iter().map(|(name, rounds)| (*name, rounds.clone())).collect(),
             receipt: self.receipt.as_ref(),
             media: self.media.clone(),

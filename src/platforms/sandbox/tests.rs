@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::model::{AccountId, FirstComment, Millis, PostId, Secret, Timestamp};
-use crate::platforms::Access;
+use crate::platforms::{Access, ClockTrust};
 
 const POST: PostId = PostId::from_raw(0x0190_0000_0000_0000_0000_0000_0000_0001);
 const AT: Timestamp = Timestamp::from_millis(1_800_000_000_000);
@@ -46,7 +46,7 @@ fn cx<'a>(
         doubt_since: Some(AT),
         began_at: AT,
         clock_ahead: None,
-        clock_steady: true,
+        clock: ClockTrust::Steady,
         memos: BTreeMap::new(),
         receipt,
         media: Vec::new(),
@@ -192,15 +192,20 @@ fn a_wrong_clock_hides_no_post_and_adopts_none() {
     // Our clock is an hour ahead and we do not know yet: no evidence, either way.
     assert!(matches!(read(&base(), -hour, -hour), Verdict::Retry { .. }));
     // We know it: what landed an hour ago by their clock landed just now.
-    let knows = Context { clock_ahead: Some(hour), clock_steady: false, ..base() };
+    let knows = Context { clock_ahead: Some(hour), clock: ClockTrust::Wrong, ..base() };
     assert!(matches!(read(&knows, -hour, -hour), Verdict::Done(_)));
     // The clock was set back since: the one from an hour before may be ours, and may be not.
-    let moved = Context { clock_steady: false, ..base() };
+    let moved = Context { clock: ClockTrust::Wrong, ..base() };
     assert!(matches!(read(&moved, 0, -hour), Verdict::Refuse { .. }));
     assert_eq!(read(&moved, 0, -50 * hour), Verdict::Absent);
     let set_back = Context { doubt_since: Some(AT.plus(Millis(600_000))), ..base() };
     assert!(matches!(read(&set_back, 0, -hour), Verdict::Refuse { .. }));
     assert_eq!(read(&base(), 0, -hour), Verdict::Absent, "a clock that was never wrong");
+    // It may have been set while nobody watched.
+    let unwatched = Context { clock: ClockTrust::Unwatched, ..base() };
+    assert!(matches!(read(&unwatched, 0, -hour), Verdict::Refuse { .. }));
+    assert_eq!(read(&unwatched, 0, -50 * hour), Verdict::Absent);
+    assert!(matches!(read(&unwatched, 0, 0), Verdict::Done(_)));
 }
 
 #[test]
@@ -214,6 +219,25 @@ fn a_full_page_proves_no_absence() {
     assert_eq!(read(999), Verdict::Absent);
     let Verdict::Refuse { fault } = read(1_000) else { panic!("ours may be among the older") };
     assert_eq!(fault.outcome, Some(SendOutcome::Unknown));
+}
+
+#[test]
+fn a_full_page_is_enough_for_an_unwatched_clock_if_it_reaches_to_the_sending() {
+    let (content, access) = (content("{}"), access());
+    let read = |clock, oldest: Timestamp| {
+        let probe = cx("publish", Errand::Probe, 1, &content, &access, None);
+        let probe = Context { clock, doubt_since: Some(AT), ..probe };
+        let post = |n: usize| {
+            let landed = if n == 999 { oldest } else { AT };
+            json!({ "uri": "u", "text": "another", "landedAt": landed.to_string() })
+        };
+        let posts: Vec<Value> = (0..1_000).map(post).collect();
+        Sandbox.interpret(&probe, &heard(200, &json!({ "posts": posts }).to_string()))
+    };
+    let before = AT.minus(Millis(600_000));
+    assert_eq!(read(ClockTrust::Unwatched, before), Verdict::Absent);
+    assert!(matches!(read(ClockTrust::Unwatched, AT), Verdict::Refuse { .. }));
+    assert!(matches!(read(ClockTrust::Wrong, before), Verdict::Refuse { .. }));
 }
 
 #[test]

@@ -13,7 +13,9 @@ use fanfare::model::{
 };
 use fanfare::platforms::bluesky::session::read_session;
 use fanfare::platforms::pinterest::{BoardRefusal, read_board, read_boards};
-use fanfare::platforms::{Access, Answer, Context, MediaFacts, Platform, Rehearsal, registry};
+use fanfare::platforms::{
+    Access, Answer, ClockTrust, Context, MediaFacts, Platform, Rehearsal, registry,
+};
 
 use super::cut::Cut;
 use super::faults;
@@ -68,7 +70,11 @@ pub fn run(input: &[u8]) {
         doubt_since: (flags & 16 != 0).then_some(AT),
         began_at: if flags & 32 == 0 { AT } else { AT.minus(Millis(1)) },
         clock_ahead: (flags & 64 != 0).then_some(i64::from(flags) * 1_000),
-        clock_steady: flags & 32 == 0,
+        clock: match (flags & 32, flags & 1) {
+            (0, 0) => ClockTrust::Steady,
+            (0, _) => ClockTrust::Unwatched,
+            _ => ClockTrust::Wrong,
+        },
         memos,
         receipt: (flags & 128 == 0).then_some(&receipt),
         media: vec![facts(); attachments],

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use fanfare::model::{AccountId, Content, Errand, PostId, Secret, Timestamp, Verdict};
 use fanfare::platforms::bluesky::Bluesky;
-use fanfare::platforms::{Access, Answer, Body, Context, Platform, Prepared};
+use fanfare::platforms::{Access, Answer, Body, ClockTrust, Context, Platform, Prepared};
 use serde_json::{Value, json};
 
 /// Bytes of a text: ten times what a post may have, and not so many that looking up each of its
@@ -78,7 +78,7 @@ fn with<T>(
         doubt_since: None,
         began_at: AT,
         clock_ahead: None,
-        clock_steady: true,
+        clock: ClockTrust::Steady,
         memos,
         receipt: None,
         media: Vec::new(),
