@@ -98,7 +98,7 @@ pub const MEDIA_LIST_LIMIT_DEFAULT: usize = 50;
 pub const MEDIA_LIST_LIMIT_MAX: usize = 100;
 /// Names looked up at once, for each of platforms, media and webhooks: a resolver that does not
 /// answer holds a thread for each, of the 512 that also read lists and files.
-pub const NAMES_LOOKED_UP_MAX: usize = 64;
+pub const NAMES_LOOKED_UP_MAX: usize = 128;
 /// Accounts, credentials and API keys that the store keeps at hand: a few hundred bytes each.
 pub const KNOWN_ROWS_MAX: usize = 1_024;
 /// Hops of a media address.
