@@ -77,6 +77,8 @@ async fn grow_old(world: &Arc<World>) -> Result<Day, Finding> {
     {
         let mut state = world.state();
         state.young = Some(young);
+        // Whoever restores a backup after that restores the keys of then.
+        state.plan.losses.clear();
         if state.dice.chance(50) {
             state.plan.nights = vec![AGES_MS];
             return Ok(Day::Night);
