@@ -66,10 +66,18 @@ impl Leaps {
 
     /// Notes a leap, or takes it back where the clock was set back.
     fn note(&mut self, at: Timestamp, leapt: i64) {
-        if leapt > 0 {
-            self.noted.push((at, Millis(leapt.unsigned_abs())));
+        match u64::try_from(leapt) {
+            Ok(ahead) => self.noted.push((at, Millis(ahead))),
+            Err(_) => self.take_back(leapt.unsigned_abs()),
         }
-        let mut back = if leapt < 0 { leapt.unsigned_abs() } else { 0 };
+        if self.noted.len() > LEAPS_MAX {
+            let (_, oldest) = self.noted.remove(0);
+            let next = &mut self.noted[0].1;
+            next.0 = next.0.saturating_add(oldest.0);
+        }
+    }
+
+    fn take_back(&mut self, mut back: u64) {
         while back > 0
             && let Some((_, span)) = self.noted.last_mut()
         {
@@ -79,10 +87,6 @@ impl Leaps {
             if span.0 == 0 {
                 self.noted.pop();
             }
-        }
-        if self.noted.len() > LEAPS_MAX {
-            let (_, oldest) = self.noted.remove(0);
-            self.noted[0].1.0 += oldest.0;
         }
     }
 
@@ -142,14 +146,14 @@ impl Core {
         let now_ahead = ahead(at, uptime);
         let leapt = now_ahead.saturating_sub(self.leaps.ahead);
         let before = self.leaps.noted.clone();
-        if leapt.unsigned_abs() >= LEAP_MIN {
+        let leaps = leapt.unsigned_abs() >= LEAP_MIN;
+        if leaps {
             self.leaps.note(at, leapt);
             writes.extend(self.report_leap(leapt));
             writes.push(seen_at(at));
-            self.leaps.ahead = now_ahead;
             self.leaps.seen = uptime;
         }
-        if self.leaps.first {
+        if leaps || self.leaps.first {
             self.leaps.ahead = now_ahead;
             self.leaps.first = false;
         }

@@ -84,7 +84,7 @@ fn leaps(store: &dyn Store) -> Result<(Vec<Expect>, Millis), StoreError> {
     let (mut newer, mut sum) = (Key::FIRST_LEAP, Millis(0));
     for (at, span) in leaps_noted(store)? {
         expect.push(Expect::Is(Key::ClockLeap(at, span), Some(Record::Mark)));
-        newer = Key::ClockLeap(at, Millis(span.0 + 1));
+        newer = Key::ClockLeap(at, Millis(span.0.saturating_add(1)));
         sum.0 = sum.0.saturating_add(span.0);
     }
     expect.push(Expect::Nothing(newer, Key::LAST_LEAP));

@@ -48,8 +48,10 @@ fn bounded(
 mod tests {
     use std::sync::Mutex;
     use std::sync::mpsc::{Sender, channel};
+    use std::time::Duration;
 
     use tokio::sync::mpsc::{self, Receiver};
+    use tokio::task::spawn_blocking;
 
     use super::*;
 
@@ -66,8 +68,15 @@ mod tests {
         (bounded(most, find), hear, go)
     }
 
-    #[tokio::test]
-    async fn only_so_many_names_are_looked_up_at_once() {
+    #[test]
+    fn names_that_are_looked_up_leave_threads_for_others() {
+        // One for a name, and one for whoever reads a list.
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.enable_time().max_blocking_threads(2).build().expect("a runtime");
+        runtime.block_on(only_so_many_are_looked_up());
+    }
+
+    async fn only_so_many_are_looked_up() {
         let (lookup, mut asked, go) = slow(1);
         let look = |name: &str| tokio::spawn(lookup(name.to_owned()));
         let first = look("first");
@@ -77,6 +86,8 @@ mod tests {
         first.abort();
         assert!(first.await.is_err_and(|ended| ended.is_cancelled()));
         tokio::task::yield_now().await;
+        let list = tokio::time::timeout(Duration::from_secs(20), spawn_blocking(|| "a list")).await;
+        assert!(list.is_ok_and(|list| list.is_ok()), "the second name took the last thread");
         assert!(asked.try_recv().is_err(), "its place is taken");
         go.send(()).expect("the resolver waits");
         assert_eq!(asked.recv().await.as_deref(), Some("second"));
