@@ -1,4 +1,8 @@
 //! Replay of an equal key, read of a post, first and deep list page, at two sizes of the store.
+//!
+//! The server keeps a few pages until the next commit. Nothing is committed here, so the first page
+//! is measured twice: as it is kept, and with a query that nobody has asked before. Of deep pages
+//! there are far more than it keeps.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -14,7 +18,7 @@ use crate::support::{self, Server};
 /// How many clients.
 const CLIENTS: u64 = 16;
 /// Deep pages that are asked for in turn.
-const PAGES: usize = 32;
+const PAGES: usize = 128;
 
 /// Posts of the large set, and how many of them wait.
 pub fn large(args: &Args) -> (u64, u64) {
@@ -70,7 +74,7 @@ fn measure(args: &Args, server: &Server, make: Make) -> [f64; 6] {
     [of(0), of(1), of(2), of(3), of(4), of(5)]
 }
 
-fn kinds(server: &Server, set: &Stored) -> [(&'static str, Make); 4] {
+fn kinds(server: &Server, set: &Stored) -> [(&'static str, Make); 5] {
     let key: Rc<str> = Rc::from(server.key.as_str());
     let samples: Rc<[Sample]> = Rc::from(set.samples.as_slice());
     let one = |n: u64, count: usize| usize::try_from(n).expect("few") % count;
@@ -84,9 +88,17 @@ fn kinds(server: &Server, set: &Stored) -> [(&'static str, Make); 4] {
         Rc::new(move |n| ask(&k, "GET", &format!("/v1/posts/{}", s[one(n, s.len())].post), ""));
     let k = Rc::clone(&key);
     let list: Make = Rc::new(move |_| ask(&k, "GET", "/v1/posts?limit=50", ""));
+    let k = Rc::clone(&key);
+    let anew: Make = Rc::new(move |n| ask(&k, "GET", &format!("/v1/posts?limit=50&n={n}"), ""));
     let pages = deep(server, &samples[..PAGES]);
     let deep: Make = Rc::new(move |n| ask(&key, "GET", &pages[one(n, pages.len())], ""));
-    [("replay", replay), ("read", get), ("first page", list), ("deep page", deep)]
+    [
+        ("replay", replay),
+        ("read", get),
+        ("first page", list),
+        ("made anew", anew),
+        ("deep page", deep),
+    ]
 }
 
 /// Pages that begin at the oldest posts there are.

@@ -11,6 +11,7 @@ use super::caller::{Caller, digest};
 use super::claims::{Keyed, Served, answered};
 use super::faults;
 use super::flights::Flights;
+use super::pages::Pages;
 use super::resolve::{self, Resolved};
 use crate::accounts::Seal;
 use crate::courier::Inspection;
@@ -71,6 +72,8 @@ pub struct Admission {
     pub(super) recording: Arc<tokio::sync::Mutex<()>>,
     /// How many accounts there were when they were last counted.
     accounts_seen: Arc<AtomicUsize>,
+    /// Lists as they were last answered.
+    pub(super) pages: Pages,
 }
 
 /// A request to publish that holds: what is to be submitted, and the bytes to be kept first.
@@ -120,8 +123,13 @@ impl std::fmt::Debug for Admission {
 impl Admission {
     /// Admission over a store and an engine.
     pub fn new(options: AdmissionOptions) -> Self {
-        let accounts_seen = Arc::new(AtomicUsize::new(usize::MAX));
-        Self { options, flights: Flights::default(), recording: Arc::default(), accounts_seen }
+        Self {
+            options,
+            flights: Flights::default(),
+            recording: Arc::default(),
+            accounts_seen: Arc::new(AtomicUsize::new(usize::MAX)),
+            pages: Pages::default(),
+        }
     }
 
     /// Runs what reads the store or takes long where waiting holds nobody up.

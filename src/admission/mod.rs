@@ -16,6 +16,7 @@ mod create;
 mod change;
 mod retry;
 mod validate;
+mod pages;
 mod read;
 mod uploads;
 mod faults;

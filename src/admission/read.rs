@@ -5,6 +5,8 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::caller::Caller;
 use super::create::Admission;
 use super::faults;
@@ -96,7 +98,27 @@ impl Admission {
     ///
     /// # Errors
     /// A query that is not sound, or when a record cannot be read.
-    pub async fn list_posts(&self, caller: &Caller, query: &str) -> Result<Reply, Fault> {
+    pub async fn list_posts(&self, caller: &Caller, query: &str) -> Result<Bytes, Fault> {
+        let store = &self.options.store;
+        let asked = (caller.key.profile, query.to_owned());
+        let version = store.version();
+        let known = version.and_then(|version| self.pages.get(version, &asked));
+        let page = match known {
+            Some(page) => page,
+            None => {
+                let page = Box::pin(self.make_page(caller, query)).await?;
+                // Nothing was committed while it was read.
+                if let Some(version) = version.filter(|_| store.version() == version) {
+                    self.pages.keep(version, asked, &page);
+                }
+                page
+            }
+        };
+        self.durable().await?;
+        Ok(page)
+    }
+
+    async fn make_page(&self, caller: &Caller, query: &str) -> Result<Bytes, Fault> {
         let mut query = wire::parse_list(query)?;
         match (caller.key.profile, query.profile) {
             (Some(own), Some(asked)) if asked != Some(own) => {
@@ -105,9 +127,7 @@ impl Admission {
             (Some(own), _) => query.profile = Some(Some(own)),
             (None, _) => {}
         }
-        let body = self.off(move |this| this.page(&query)).await?;
-        self.durable().await?;
-        Ok(Reply { status: 200, body })
+        self.off(move |this| this.page(&query).map(Bytes::from)).await
     }
 
     /// The accounts this caller may know of.

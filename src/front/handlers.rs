@@ -131,8 +131,7 @@ impl Handlers {
             Route::ListPosts => {
                 let query = asked.request.uri().query().unwrap_or_default();
                 let listing = self.admission.list_posts(&asked.caller, query);
-                let reply = Box::pin(listing).await?;
-                Ok(reply::json(reply.status, reply.body))
+                Ok(reply::json(200, Box::pin(listing).await?))
             }
             Route::ReadPost(id) => {
                 let reply = if id.starts_with("batch_") {

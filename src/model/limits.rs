@@ -101,6 +101,10 @@ pub const MEDIA_LIST_LIMIT_MAX: usize = 100;
 pub const NAMES_LOOKED_UP_MAX: usize = 128;
 /// Accounts, credentials and API keys that the store keeps at hand: a few hundred bytes each.
 pub const KNOWN_ROWS_MAX: usize = 1_024;
+/// Pages of lists that are kept until the next commit: those that a few people look at.
+pub const LIST_PAGES_KEPT_MAX: usize = 16;
+/// Bytes of such a page: a hundred posts have a hundred kilobytes.
+pub const LIST_PAGE_KEPT_BYTES_MAX: usize = 256 * 1_024;
 /// Hops of a media address.
 pub const MEDIA_REDIRECTS_MAX: usize = 3;
 /// The shortest torture that proves something.

@@ -72,6 +72,8 @@ pub struct Sled {
     reached: Reached,
     folder: PathBuf,
     epoch: AtomicU64,
+    /// How often what is read has changed.
+    version: AtomicU64,
     /// What the tree does not hold yet. It appears at once to a read of several rows, and only who
     /// has the writer changes it.
     layers: RwLock<Layers>,
@@ -137,6 +139,7 @@ impl Sled {
             reached,
             folder: folder.to_owned(),
             epoch: AtomicU64::new(0),
+            version: AtomicU64::new(0),
             layers: RwLock::new(layers),
             known: Known::default(),
             writer: Mutex::new(writer),
@@ -189,6 +192,7 @@ impl Sled {
         let mut layers = self.layers_mut();
         layers.add(changes);
         self.known.forget(writes);
+        self.version.fetch_add(1, Ordering::SeqCst);
         drop(layers);
         if let Some(index) = self.claims_mut().as_mut() {
             index.follow(&self.view(&self.layers()), writes)?;
@@ -365,6 +369,10 @@ impl Store for Sled {
 
     fn scan_each(&self, stretches: &[(Key, Key)], limit: usize, each: &mut Taker<'_>) {
         walk::scan_each(&self.view(&self.layers()), stretches, limit, each);
+    }
+
+    fn version(&self) -> Option<u64> {
+        Some(self.version.load(Ordering::SeqCst))
     }
 
     fn commit(&self, epoch: u64, writes: &[Write]) -> Result<(), StoreError> {

@@ -30,6 +30,8 @@ struct Image {
     /// Where claims are, once somebody has asked.
     claims: Option<ClaimIndex>,
     epoch: u64,
+    /// How often what is read has changed.
+    version: u64,
     fails_in: Option<u64>,
     /// The still under way.
     aside: Option<Aside>,
@@ -50,6 +52,7 @@ impl Memory {
     #[must_use]
     pub fn crash(&self, keep_unflushed: usize) -> Self {
         let mut image = self.lock();
+        image.version += 1;
         let kept = keep_unflushed.min(image.unflushed.len());
         let undone = image.unflushed.split_off(kept);
         for (key, before) in undone.into_iter().rev().flatten() {
@@ -99,6 +102,7 @@ impl Memory {
         let Some(row) = image.rows.get(&bytes) else { return };
         let mut row = row.to_vec();
         change(&mut row);
+        image.version += 1;
         image.rows.insert(bytes, row.into());
     }
 
@@ -129,6 +133,10 @@ impl Store for Memory {
         limit: usize,
     ) -> Result<Vec<Scanned>, StoreError> {
         read::scan_checked(&*self.lock(), from, to, order, limit)
+    }
+
+    fn version(&self) -> Option<u64> {
+        Some(self.lock().version)
     }
 
     fn commit(&self, epoch: u64, writes: &[Write]) -> Result<(), StoreError> {
@@ -188,6 +196,7 @@ impl Store for Memory {
 
 impl Image {
     fn apply(&mut self, plan: Plan<Arc<[u8]>>) {
+        self.version += 1;
         self.files.extend(plan.files);
         self.loosened.extend(plan.loosened);
         let mut undo = Undo::with_capacity(plan.rows.len());

@@ -223,6 +223,12 @@ pub trait Store: Send + Sync {
         }
     }
 
+    /// A number that grows with each commit before that returns: what is read stays the same while
+    /// it does. `None` where nobody counts.
+    fn version(&self) -> Option<u64> {
+        None
+    }
+
     /// Applies all writes or none. Visible at once, durable only after the next `flush`.
     ///
     /// # Errors

@@ -1,6 +1,8 @@
 //! What a caller may see, and who is one.
 
-use fanfare::admission::{authenticate, require};
+use std::sync::Arc;
+
+use fanfare::admission::{Caller, authenticate, require};
 use fanfare::model::{Account, ApiKey, Digest, Fault, Platform, ProfileId, Scope};
 use fanfare::store::{Key, Memory, Record, Store, Write};
 use fanfare::wire::Reply;
@@ -9,9 +11,14 @@ use serde_json::{Value, json};
 use crate::rig::{AT, OWN, Rig, account, anyone, caller, json_of, three, to, uuid};
 
 #[track_caller]
-fn fault(result: Result<Reply, Fault>) -> String {
-    let fault = result.map(|reply| json_of(&reply)).expect_err("refused");
+fn fault<T: std::fmt::Debug>(result: Result<T, Fault>) -> String {
+    let fault = result.expect_err("refused");
     fault.rule.unwrap_or_else(|| fault.code.as_str().to_owned())
+}
+
+async fn listed(rig: &Rig, caller: &Caller, query: &str) -> Value {
+    let page = rig.admission.list_posts(caller, query).await.expect(query);
+    serde_json::from_slice(&page).expect("JSON")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -21,7 +28,7 @@ async fn reads_stay_within_the_profile_of_the_key() {
     let scoped = caller(Some(OWN));
     let read = json_of(&rig.admission.get_post(&scoped, &own).await.expect("its own"));
     assert_eq!((&read["id"], &read["attempts"]), (&json!(own), &json!([])));
-    let refused = |result| fault(result);
+    let refused = |result: Result<Reply, Fault>| fault(result);
     assert_eq!(refused(rig.admission.get_post(&scoped, &other).await), "api_key.profile_scope");
     for id in ["", "abc", "post_", "batch_x", "post_00000000000000000000000000"] {
         assert_eq!(refused(rig.admission.get_post(&scoped, id).await), "not_found", "{id}");
@@ -32,13 +39,13 @@ async fn reads_stay_within_the_profile_of_the_key() {
     let whole = json_of(&rig.admission.get_batch(&anyone(), batch).await.expect("all profiles"));
     assert_eq!((&whole["id"], &whole["status"]), (&json!(batch), &json!("queued")));
     assert_eq!(refused(rig.admission.get_batch(&scoped, batch).await), "api_key.profile_scope");
-    let listed = json_of(&rig.admission.list_posts(&scoped, "").await.expect("a page"));
+    let listed = listed(&rig, &scoped, "").await;
     let ids: Vec<&Value> =
         listed["data"].as_array().expect("a list").iter().map(|p| &p["id"]).collect();
     assert_eq!(ids, [&json!(own)]);
     let asked = format!("profileId={}", ProfileId::from_raw(8));
     let outside = rig.admission.list_posts(&scoped, &asked).await;
-    assert_eq!(refused(outside), "api_key.profile_scope");
+    assert_eq!(fault(outside), "api_key.profile_scope");
     let accounts = json_of(&rig.admission.list_accounts(&scoped, &asked).await.expect("a list"));
     assert_eq!(accounts["data"].as_array().map(Vec::len), Some(2), "its own, whatever is asked");
 }
@@ -59,7 +66,7 @@ async fn pages_are_whole_in_order_and_end() {
         let (mut seen, mut cursor, mut pages) = (Vec::new(), String::new(), 0);
         loop {
             let query = format!("limit={limit}{cursor}");
-            let page = json_of(&rig.admission.list_posts(&anyone(), &query).await.expect("a page"));
+            let page = listed(&rig, &anyone(), &query).await;
             let posts = page["data"].as_array().expect("a list");
             seen.extend(posts.iter().map(|one| one["id"].as_str().expect("an id").to_owned()));
             for post in posts {
@@ -79,7 +86,7 @@ async fn pages_are_whole_in_order_and_end() {
         assert_eq!(pages, 14_usize.div_ceil(limit), "limit {limit}: no empty page at the end");
     }
     let count = async |query: &str| {
-        let page = json_of(&rig.admission.list_posts(&anyone(), query).await.expect(query));
+        let page = listed(&rig, &anyone(), query).await;
         page["data"].as_array().expect("a list").len()
     };
     assert_eq!(count("q=TEXT%203").await, 2);
@@ -90,6 +97,40 @@ async fn pages_are_whole_in_order_and_end() {
     assert_eq!(count("status=failed").await, 0);
     assert_eq!(count("cursor=garbage").await, 14);
     assert_eq!(count("after=2030-01-01T00:00:00Z&before=2020-01-01T00:00:00Z").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_shows_what_was_answered_before_it_was_asked_for() {
+    let rig = Arc::new(Rig::new(&three()));
+    let looks = (0..4).map(|_| {
+        let rig = Arc::clone(&rig);
+        // Whoever looks all the time finds most pages as they were.
+        tokio::spawn(async move {
+            loop {
+                let page = listed(&rig, &anyone(), "limit=3").await;
+                if page["data"].as_array().is_some_and(|posts| posts.len() == 3) {
+                    tokio::task::yield_now().await;
+                }
+            }
+        })
+    });
+    let looks: Vec<_> = looks.collect();
+    for n in 0..100 {
+        let id = rig.queued(1).await;
+        for query in ["limit=3", "limit=2"] {
+            let page = listed(&rig, &anyone(), query).await;
+            assert_eq!(page["data"][0]["id"], json!(id), "post {n}");
+            assert_eq!(page["data"][0]["status"], json!("queued"));
+        }
+        let canceled = rig.cancel(None, &id).await;
+        assert_eq!(canceled.reply.status, 200, "{canceled:?}");
+        let page = listed(&rig, &anyone(), "limit=3").await;
+        assert_eq!(page["data"][0]["status"], json!("canceled"), "post {n}");
+    }
+    for look in looks {
+        look.abort();
+        assert!(look.await.is_err_and(|ended| ended.is_cancelled()), "nobody who looked failed");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -109,3 +109,37 @@ fn a_record_of_another_kind_is_a_mistake() {
 fn the_meta_record_is_the_stores_own() {
     drop(Memory::new().commit(0, &[Write::Delete(Key::Meta)]));
 }
+
+#[test]
+fn what_is_read_stays_while_the_version_stays() {
+    each(|store, epoch| {
+        const COMMITS: u64 = 1_000;
+        let version = || store.version().expect("it counts");
+        let written = |n: u64| put(memo(1, 1), &n.to_string());
+        let read = || text(store, &memo(1, 1)).expect("it is there").parse::<u64>().expect("it is");
+        store.commit(epoch, &[written(0)]).expect("room");
+        let first = version();
+        let look = || {
+            let mut seen = 0;
+            while seen < COMMITS {
+                let before = version();
+                let found = read();
+                // Another may have begun, but none has returned.
+                if version() == before {
+                    assert_eq!(found, before - first);
+                }
+                seen = found;
+            }
+        };
+        std::thread::scope(|scope| {
+            let looks = [scope.spawn(look), scope.spawn(look)];
+            for n in 1..=COMMITS {
+                store.commit(epoch, &[written(n)]).expect("room");
+                assert_eq!(version(), first + n);
+            }
+            looks.into_iter().for_each(|look| look.join().expect("nobody who looks panics"));
+        });
+        store.flush().expect("room");
+        assert_eq!(version(), first + COMMITS, "to be durable changes nothing");
+    });
+}

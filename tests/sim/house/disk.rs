@@ -142,6 +142,10 @@ impl Store for Disk {
         self.world.memory().scan_checked(from, to, order, limit)
     }
 
+    fn version(&self) -> Option<u64> {
+        self.world.memory().version()
+    }
+
     fn commit(&self, epoch: u64, writes: &[Write]) -> Result<(), StoreError> {
         self.perhaps("before a commit");
         match self.world.flaw {
