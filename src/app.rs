@@ -6,6 +6,7 @@
 //! doing may still need the sandbox behind it.
 
 mod backup;
+mod clocks;
 mod definitions;
 mod doors;
 mod house;
@@ -20,15 +21,14 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use ring::rand::{SecureRandom, SystemRandom};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{oneshot, watch};
-use tokio::time::Instant;
 
 pub use self::backup::{restore_backup, verify_backup};
+use self::clocks::{clocks, random_hex};
 use self::doors::{SideDoors, gate, handlers, meta_door, oauth_door, ready, words};
 use self::house::{Ground, House};
 pub use self::listen::listen_for_webhooks;
@@ -39,7 +39,7 @@ use crate::control;
 use crate::engine::{self, Carry, Clocks, Core, Mailbox};
 use crate::front::sandbox::{Landings, SandboxDoor, SandboxError};
 use crate::front::{Drain, Limits, Server};
-use crate::model::{Dice, Now, Secret, Timestamp};
+use crate::model::{Dice, Now, Secret};
 use crate::store::{Sled, Store, StoreError};
 use crate::webhooks::Deliverer;
 use crate::wire::Links;
@@ -338,27 +338,6 @@ fn open_sandbox(
     let landings = Landings::open(&config.data_dir.join("sandbox"), Arc::clone(now))?;
     let door = SandboxDoor::new(landings, token, own_base, config.sandbox.allow_crash);
     Ok(Some(Arc::new(door)))
-}
-
-fn clocks() -> Clocks {
-    let random = SystemRandom::new();
-    Clocks {
-        now: Arc::new(|| {
-            let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-            let millis = since.map_or(0, |since| since.as_millis());
-            Timestamp::from_millis(i64::try_from(millis).unwrap_or(i64::MAX))
-        }),
-        dice: Arc::new(move || {
-            let mut bytes = [0; 16];
-            random.fill(&mut bytes).expect("the system gives randomness once it has booted");
-            u128::from_be_bytes(bytes)
-        }),
-        started: Instant::now(),
-    }
-}
-
-fn random_hex(dice: &Dice) -> String {
-    format!("{:032x}{:032x}", dice(), dice())
 }
 
 /// Where this process reaches itself: loopback, also when it listens everywhere.
