@@ -122,7 +122,7 @@ fn the_same_seed_gives_the_same_bytes_in_two_processes() {
 }
 
 /// Each flaw of the house with the checkers that may catch it; the first is the one meant for it.
-const FLAWS: [(Flaw, &[&str]); 23] = [
+const FLAWS: [(Flaw, &[&str]); 24] = [
     (Flaw::LiesAboutFlush, &["nothing_leaves_before_its_flush"]),
     (Flaw::ForgetsClaims, &["one_batch_per_key", "equal_keys_equal_bytes"]),
     (Flaw::ForgetsReplies, &["equal_keys_equal_bytes", "one_batch_per_key"]),
@@ -147,6 +147,7 @@ const FLAWS: [(Flaw, &[&str]); 23] = [
     (Flaw::ForgetsUses, &["media_is_kept_while_needed"]),
     (Flaw::BacksUpNoMedia, &["backups_are_whole"]),
     (Flaw::ForgetsTheLoss, &["no_duplicate_landing"]),
+    (Flaw::CountsNothing, &["lists_are_up_to_date"]),
 ];
 
 #[test]

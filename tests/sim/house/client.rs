@@ -14,6 +14,7 @@ use tokio::sync::Mutex;
 use super::disk::Flaw;
 use super::files::{attachments, keeper};
 use super::life::Rooms;
+use super::lists::listed;
 use super::net::pause;
 use super::operator::request;
 use super::uploads::{self, Upload};
@@ -293,7 +294,11 @@ impl Client {
                 Err(Finding::new("one_batch_per_key", what))
             }
             Some(_) => Ok(()),
-            None => self.learn(world, served),
+            None => {
+                let batch = serde_json::from_slice(&served.reply.body).unwrap_or_default();
+                self.learn(world, served)?;
+                listed(world, rooms, caller, &batch).await
+            }
         }
     }
 
@@ -339,7 +344,9 @@ impl Client {
                 if world.flaw == Some(Flaw::SaysNothing) {
                     shown = shown.replace("remediation", "remark");
                 }
-                whole(&serde_json::from_str(&shown).unwrap_or_default())
+                let shown = serde_json::from_str(&shown).unwrap_or_default();
+                whole(&shown)?;
+                listed(world, rooms, caller, &shown).await
             }
             Err(fault) if fault.http_status() == 503 => Ok(()),
             Err(fault) => Err(Finding::new("no_batch_is_lost", format!("{id}: {fault:?}"))),

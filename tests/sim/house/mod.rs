@@ -19,6 +19,7 @@ mod checks;
 mod disk;
 mod files;
 mod life;
+mod lists;
 mod losses;
 mod net;
 mod operator;
