@@ -31,15 +31,22 @@ impl Lane {
     }
 }
 
+/// What a platform has of all slots, and who wants one.
+#[derive(Debug, Default)]
+struct Share {
+    running: u32,
+    /// Those who are first in a lane of theirs that has a slot free.
+    heads: BTreeSet<(Waiter, AccountId)>,
+}
+
 /// All lanes.
 #[derive(Debug)]
 pub(super) struct Lanes {
     slots_max: u32,
     platform_slots_max: u32,
     running: u32,
-    by_platform: BTreeMap<Platform, u32>,
+    platforms: BTreeMap<Platform, Share>,
     lanes: BTreeMap<AccountId, Lane>,
-    heads: BTreeSet<(Waiter, AccountId)>,
     parked: BTreeSet<(Timestamp, AccountId)>,
     ready: usize,
 }
@@ -51,9 +58,8 @@ impl Lanes {
             slots_max,
             platform_slots_max,
             running: 0,
-            by_platform: BTreeMap::new(),
+            platforms: BTreeMap::new(),
             lanes: BTreeMap::new(),
-            heads: BTreeSet::new(),
             parked: BTreeSet::new(),
             ready: 0,
         }
@@ -145,7 +151,7 @@ impl Lanes {
             .lanes
             .get(&account)
             .is_some_and(|lane| lane.parked_until.is_none() && lane.waiting.is_empty());
-        alone && self.heads.is_empty()
+        alone && self.platforms.values().all(|share| share.heads.is_empty())
     }
 
     /// Who may begin next.
@@ -153,13 +159,13 @@ impl Lanes {
         if self.running >= self.slots_max {
             return None;
         }
-        self.heads.iter().copied().find(|(_, account)| {
-            self.lanes.get(account).is_some_and(|lane| self.has_room(lane.platform))
-        })
+        // Very many may wait for a platform that has no room: none of them is looked at.
+        let open = self.platforms.values().filter(|it| it.running < self.platform_slots_max);
+        open.filter_map(|share| share.heads.first()).min().copied()
     }
 
     fn has_room(&self, platform: Platform) -> bool {
-        self.by_platform.get(&platform).copied().unwrap_or(0) < self.platform_slots_max
+        self.platforms.get(&platform).is_none_or(|it| it.running < self.platform_slots_max)
     }
 
     /// A slot is free again.
@@ -169,8 +175,8 @@ impl Lanes {
             lane.running = lane.running.saturating_sub(1);
             let platform = lane.platform;
             self.running = self.running.saturating_sub(1);
-            if let Some(count) = self.by_platform.get_mut(&platform) {
-                *count = count.saturating_sub(1);
+            if let Some(share) = self.platforms.get_mut(&platform) {
+                share.running = share.running.saturating_sub(1);
             }
         }
         self.refresh(account, before);
@@ -226,7 +232,7 @@ impl Lanes {
         if let Some(lane) = self.lanes.get_mut(&account) {
             lane.running += 1;
             self.running += 1;
-            *self.by_platform.entry(lane.platform).or_insert(0) += 1;
+            self.platforms.entry(lane.platform).or_default().running += 1;
         }
         self.refresh(account, before);
     }
@@ -236,13 +242,15 @@ impl Lanes {
     }
 
     fn refresh(&mut self, account: AccountId, before: Option<Waiter>) {
-        let after = self.head_of(account);
+        let Some(lane) = self.lanes.get(&account) else { return };
+        let after = lane.head();
         if before != after {
+            let Share { heads, .. } = self.platforms.entry(lane.platform).or_default();
             if let Some(old) = before {
-                self.heads.remove(&(old, account));
+                heads.remove(&(old, account));
             }
             if let Some(new) = after {
-                self.heads.insert((new, account));
+                heads.insert((new, account));
             }
         }
     }

@@ -29,6 +29,8 @@ mod caught;
 #[cfg(test)]
 mod clock_tests;
 #[cfg(test)]
+mod lanes_tests;
+#[cfg(test)]
 mod reports_tests;
 
 pub use self::core::{Core, Moment, Options, Release};
