@@ -58,7 +58,7 @@ impl Core {
         extra: Vec<Write>,
     ) -> Result<Result<(), EngineError>, StoreError> {
         let id = batch.id;
-        let begun = self.take_slots(&batch)?;
+        let begun = self.take_slots(&batch);
         let begins = begun.iter().map(|(_, ix)| Event::Begun { ix: *ix });
         let events = [Event::Accepted(Box::new(batch))].into_iter().chain(begins).collect();
         let problem = match self.plan_on(None, id, events) {
@@ -165,7 +165,7 @@ impl Core {
 
     /// What follows in memory once a plan is committed.
     fn follow(&mut self, plan: Plan) -> Result<(), StoreError> {
-        self.remember(plan.old.as_deref(), &plan.batch)?;
+        self.remember(plan.old.as_deref(), &plan.batch);
         let settled = plan.effects.iter().any(|effect| effect.settled);
         self.owned.follow(&plan.batch, settled, self.moment.at);
         self.follow_effects(&plan.batch, &plan.effects)
@@ -263,7 +263,7 @@ impl Core {
     }
 
     /// Keeps lanes, alarms and the memory of hot batches in step with the new state.
-    fn remember(&mut self, old: Option<&Batch>, new: &Arc<Batch>) -> Result<(), StoreError> {
+    fn remember(&mut self, old: Option<&Batch>, new: &Arc<Batch>) {
         for (ix, target) in new.places() {
             let before = old.and_then(|batch| batch.target(ix));
             if before.is_some_and(|before| Arc::ptr_eq(before, target)) {
@@ -274,7 +274,7 @@ impl Core {
                 self.note_doubt((new.id, ix), before, target);
             }
             if let Cursor::Ready { .. } = target.cursor {
-                self.enter_lane(new, ix, target)?;
+                self.enter_lane(new, ix, target);
             }
             if let Cursor::Doubtful { until, .. } = target.cursor {
                 let limit = self.moment.uptime.0 + until.since(self.moment.at).0;
@@ -292,7 +292,6 @@ impl Core {
         } else {
             self.hot.remove(&new.id);
         }
-        Ok(())
     }
 
     /// Keeps in mind what of this life is in doubt.
@@ -327,31 +326,17 @@ impl Core {
     }
 
     /// Puts a target that wants a slot into its account's lane.
-    pub(super) fn enter_lane(
-        &mut self,
-        batch: &Batch,
-        ix: TargetIx,
-        target: &Target,
-    ) -> Result<(), StoreError> {
-        let Some(since) = waits_since(target) else { return Ok(()) };
-        self.open_lane(target)?;
-        self.lanes.enter(target.account, Waiter { since, batch: batch.id, ix });
-        Ok(())
+    pub(super) fn enter_lane(&mut self, batch: &Batch, ix: TargetIx, target: &Target) {
+        if let Some(since) = waits_since(target) {
+            self.open_lane(target);
+            self.lanes.enter(target.account, Waiter { since, batch: batch.id, ix });
+        }
     }
 
     /// Sees to it that the target's account has a lane.
-    pub(super) fn open_lane(&mut self, target: &Target) -> Result<(), StoreError> {
+    pub(super) fn open_lane(&mut self, target: &Target) {
         let slots = self.catalog.get(&target.definition).map_or(1, |def| def.account_slots);
-        let parked = if self.lanes.knows(target.account) {
-            None
-        } else {
-            match self.store.get(&Key::Park(target.account))? {
-                Some(Record::Park(park)) => Some(park.until),
-                _ => None,
-            }
-        };
-        self.lanes.open(target.account, target.platform, slots, parked);
-        Ok(())
+        self.lanes.open(target.account, target.platform, slots);
     }
 
     fn follow_effects(

@@ -168,6 +168,7 @@ impl Core {
             waiting = rest;
         }
         self.cancel_all(account, &waiting, gone)?;
+        self.lanes.forget_park(account);
         Ok(true)
     }
 

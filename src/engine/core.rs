@@ -30,6 +30,8 @@ const HORIZON: Millis = Millis::from_secs(60);
 const HORIZON_REFILL: Millis = Millis::from_secs(30);
 /// Records of one page of a scan.
 const PAGE: usize = 1_024;
+/// Rests that are ended in one commit: far below what it may hold.
+const PARKS_MAX: usize = 256;
 
 /// What an operator may set about the engine.
 #[derive(Debug, Clone)]
@@ -176,6 +178,7 @@ impl Core {
             entropy_drawn: 0,
             last_turn: moment.at,
         };
+        core.adopt_parks()?;
         core.adopt_timers()?;
         core.finish_removals()?;
         Ok(core)
@@ -306,6 +309,18 @@ impl Core {
         self.releases.push(Release::Tell(Box::new(tell)));
     }
 
+    /// At start every account that rests is known, so that nobody looks for it later.
+    fn adopt_parks(&mut self) -> Result<(), StoreError> {
+        let (from, to) = (AccountId::from_raw(0), AccountId::from_raw(u128::MAX));
+        let (from, to) = (Key::Park(from), Key::Park(to));
+        for (key, record) in self.store.scan(&from, &to, Order::Ascending, usize::MAX)? {
+            if let (Key::Park(account), Record::Park(park)) = (key, record) {
+                self.lanes.park(account, park.until);
+            }
+        }
+        Ok(())
+    }
+
     /// At start every stored timer is looked at once: batches with an attempt under way are woken
     /// now, the near ones get an alarm.
     fn adopt_timers(&mut self) -> Result<(), StoreError> {
@@ -364,8 +379,9 @@ impl Core {
         while let Some(account) = self.lanes.unpark(self.moment.at) {
             over.insert(account);
         }
-        for account in over {
-            self.store.commit(self.epoch, &[Write::Delete(Key::Park(account))])?;
+        let over: Vec<Write> = over.into_iter().map(|it| Write::Delete(Key::Park(it))).collect();
+        for some in over.chunks(PARKS_MAX) {
+            self.store.commit(self.epoch, some)?;
             self.dirty = true;
         }
         Ok(())

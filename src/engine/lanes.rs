@@ -21,12 +21,12 @@ struct Lane {
     slots: u32,
     running: u32,
     waiting: BTreeSet<Waiter>,
-    parked_until: Option<Timestamp>,
+    parked: bool,
 }
 
 impl Lane {
     fn head(&self) -> Option<Waiter> {
-        let free = self.parked_until.is_none() && self.running < self.slots;
+        let free = !self.parked && self.running < self.slots;
         if free { self.waiting.first().copied() } else { None }
     }
 }
@@ -47,7 +47,9 @@ pub(super) struct Lanes {
     running: u32,
     platforms: BTreeMap<Platform, Share>,
     lanes: BTreeMap<AccountId, Lane>,
-    parked: BTreeSet<(Timestamp, AccountId)>,
+    /// Until when accounts rest, whether or not anything waits for them.
+    parked: BTreeMap<AccountId, Timestamp>,
+    ends: BTreeSet<(Timestamp, AccountId)>,
     ready: usize,
 }
 
@@ -60,38 +62,24 @@ impl Lanes {
             running: 0,
             platforms: BTreeMap::new(),
             lanes: BTreeMap::new(),
-            parked: BTreeSet::new(),
+            parked: BTreeMap::new(),
+            ends: BTreeSet::new(),
             ready: 0,
         }
     }
 
-    /// Whether the account has a lane.
-    pub(super) fn knows(&self, account: AccountId) -> bool {
-        self.lanes.contains_key(&account)
-    }
-
-    /// Opens the account's lane, or adapts its slots; `parked_until` counts for a new one only.
-    pub(super) fn open(
-        &mut self,
-        account: AccountId,
-        platform: Platform,
-        slots: u32,
-        parked_until: Option<Timestamp>,
-    ) {
+    /// Opens the account's lane, or adapts its slots.
+    pub(super) fn open(&mut self, account: AccountId, platform: Platform, slots: u32) {
         let before = self.head_of(account);
-        self.lanes.entry(account).or_insert_with(|| Lane {
+        let parked = self.parked.contains_key(&account);
+        let lane = self.lanes.entry(account).or_insert_with(|| Lane {
             platform,
             slots,
             running: 0,
             waiting: BTreeSet::new(),
-            parked_until,
+            parked,
         });
-        if let Some(lane) = self.lanes.get_mut(&account) {
-            lane.slots = slots;
-            if let Some(until) = lane.parked_until {
-                self.parked.insert((until, account));
-            }
-        }
+        lane.slots = slots;
         self.refresh(account, before);
     }
 
@@ -134,7 +122,7 @@ impl Lanes {
     /// where anybody else is to have it.
     pub(super) fn take_at_once(&mut self, account: AccountId) -> bool {
         let free = self.lanes.get(&account).is_some_and(|lane| {
-            let open = lane.parked_until.is_none() && lane.running < lane.slots;
+            let open = !lane.parked && lane.running < lane.slots;
             open && lane.waiting.is_empty() && self.has_room(lane.platform)
         });
         let granted = free && self.running < self.slots_max && self.first().is_none();
@@ -147,10 +135,8 @@ impl Lanes {
     /// Whether a target of this account may go on with the slot it has: nobody waits who could have
     /// it.
     pub(super) fn may_keep(&self, account: AccountId) -> bool {
-        let alone = self
-            .lanes
-            .get(&account)
-            .is_some_and(|lane| lane.parked_until.is_none() && lane.waiting.is_empty());
+        let alone =
+            self.lanes.get(&account).is_some_and(|lane| !lane.parked && lane.waiting.is_empty());
         alone && self.platforms.values().all(|share| share.heads.is_empty())
     }
 
@@ -185,35 +171,40 @@ impl Lanes {
 
     /// The account rests until then.
     pub(super) fn park(&mut self, account: AccountId, until: Timestamp) {
-        let before = self.head_of(account);
-        if let Some(lane) = self.lanes.get_mut(&account) {
-            if let Some(old) = lane.parked_until.replace(until) {
-                self.parked.remove(&(old, account));
-            }
-            self.parked.insert((until, account));
+        if let Some(old) = self.parked.insert(account, until) {
+            self.ends.remove(&(old, account));
         }
-        self.refresh(account, before);
+        self.ends.insert((until, account));
+        self.note_parked(account, true);
     }
 
     /// Wakes an account whose rest is over by `now`.
     pub(super) fn unpark(&mut self, now: Timestamp) -> Option<AccountId> {
-        let (until, account) = *self.parked.first()?;
-        if until > now {
-            return None;
-        }
-        self.parked.remove(&(until, account));
-        let before = self.head_of(account);
-        if let Some(lane) = self.lanes.get_mut(&account) {
-            lane.parked_until = None;
-        }
-        self.refresh(account, before);
-        self.forget_idle(account);
+        let (_, account) = *self.ends.first().filter(|(until, _)| *until <= now)?;
+        self.forget_park(account);
         Some(account)
+    }
+
+    /// The account does not rest any more.
+    pub(super) fn forget_park(&mut self, account: AccountId) {
+        if let Some(until) = self.parked.remove(&account) {
+            self.ends.remove(&(until, account));
+            self.note_parked(account, false);
+            self.forget_idle(account);
+        }
     }
 
     /// When the next rest is over.
     pub(super) fn next_unpark(&self) -> Option<Timestamp> {
-        self.parked.first().map(|(until, _)| *until)
+        self.ends.first().map(|(until, _)| *until)
+    }
+
+    fn note_parked(&mut self, account: AccountId, parked: bool) {
+        let before = self.head_of(account);
+        if let Some(lane) = self.lanes.get_mut(&account) {
+            lane.parked = parked;
+        }
+        self.refresh(account, before);
     }
 
     /// Attempts under way.
@@ -256,10 +247,8 @@ impl Lanes {
     }
 
     fn forget_idle(&mut self, account: AccountId) {
-        let idle = self.lanes.get(&account).is_some_and(|lane| {
-            lane.running == 0 && lane.waiting.is_empty() && lane.parked_until.is_none()
-        });
-        if idle {
+        let lane = self.lanes.get(&account);
+        if lane.is_some_and(|lane| lane.running == 0 && lane.waiting.is_empty()) {
             self.lanes.remove(&account);
         }
     }

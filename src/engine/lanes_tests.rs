@@ -99,7 +99,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 fn open(lanes: &mut Lanes, account: AccountId) {
-    lanes.open(account, platform(account), slots(account), None);
+    lanes.open(account, platform(account), slots(account));
 }
 
 fn take_step(
@@ -130,7 +130,6 @@ fn take_step(
             lanes.release(account);
         }
         Step::Park(of, until) => {
-            open(lanes, account(of));
             lanes.park(account(of), Timestamp::from_millis(until));
             plain.parked.retain(|(_, other)| *other != account(of));
             plain.parked.push((Timestamp::from_millis(until), account(of)));

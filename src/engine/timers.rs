@@ -53,7 +53,7 @@ impl Core {
             match self.due_event(&batch, ix) {
                 Due::Event(event) => due.push(event),
                 Due::Enter => {
-                    self.enter_lane(&batch, ix, target)?;
+                    self.enter_lane(&batch, ix, target);
                     self.hot.entry(id).or_insert_with(|| Arc::clone(&batch));
                 }
                 Due::Later(at) => again = again.into_iter().chain([at]).min(),
@@ -124,20 +124,17 @@ impl Core {
     }
 
     /// Takes slots for those targets of a new batch that find one at once.
-    pub(super) fn take_slots(
-        &mut self,
-        batch: &Batch,
-    ) -> Result<Vec<(AccountId, TargetIx)>, StoreError> {
+    pub(super) fn take_slots(&mut self, batch: &Batch) -> Vec<(AccountId, TargetIx)> {
         let mut taken = Vec::new();
         for (ix, target) in batch.places() {
             if let Cursor::Ready { .. } = target.cursor {
-                self.open_lane(target)?;
+                self.open_lane(target);
                 if self.lanes.take_at_once(target.account) {
                     taken.push((target.account, ix));
                 }
             }
         }
-        Ok(taken)
+        taken
     }
 
     /// Begins attempts as long as slots and waiters last.
