@@ -422,3 +422,29 @@ fn who_looks_for_what_an_earlier_life_sent_is_told_so() {
     let looks = turn(&mut core, at.plus(GRACE), Millis(uptime.0 + GRACE.0), vec![]);
     assert!(!is_inherited(&looks));
 }
+
+#[test]
+fn an_account_rests_after_a_start_too_and_no_longer_than_it_was_told() {
+    let store = Memory::new();
+    let mut core = open_with(4, &store, NOON);
+    let first = turn(&mut core, NOON, Millis(0), vec![submission(1, None)]);
+    let fault = Fault::new(Code::RateLimited, "slow down");
+    let parked = reported(&first[0], Verdict::Parked { fault, after: Millis(10_000) });
+    assert_eq!(batches(&turn(&mut core, NOON, Millis(1), vec![parked])), []);
+    let rests = |store: &Memory| store.get(&Key::Park(AccountId::from_raw(1))).expect("memory");
+    assert!(rests(&store).is_some());
+    // Nobody knows of it but the store.
+    let later = NOON.plus(Millis(5_000));
+    let mut core = open_with(4, &store, later);
+    let posts = vec![submission(1, None), submission(2, None)];
+    let accounts = |calls: &[Call]| -> Vec<u128> {
+        calls.iter().map(|call| call.batch.targets[0].account.raw()).collect()
+    };
+    let begun = turn(&mut core, later, Millis(0), posts);
+    assert_eq!(accounts(&begun), [2], "the other one rests");
+    let over = NOON.plus(Millis(10_000));
+    assert_eq!(core.idle_for(later), Some(over.since(later)));
+    let begun = turn(&mut core, over, Millis(5_000), vec![]);
+    assert_eq!(accounts(&begun), [1, 1], "it rests no more");
+    assert_eq!(rests(&store), None);
+}
