@@ -11,7 +11,7 @@ use crate::model::{
     AccountId, BatchId, Code, Content, ContentIx, Cursor, Digest, Fault, KeyId, Millis, Output,
     Platform, ProfileId, RequestId, Timestamp, Verdict,
 };
-use crate::store::{Key, Memory, Order, Store};
+use crate::store::{Key, Memory, Order, ParkRecord, Record, Store, Write};
 use crate::wire::Links;
 use crate::workflow;
 
@@ -447,4 +447,24 @@ fn an_account_rests_after_a_start_too_and_no_longer_than_it_was_told() {
     let begun = turn(&mut core, over, Millis(5_000), vec![]);
     assert_eq!(accounts(&begun), [1, 1], "it rests no more");
     assert_eq!(rests(&store), None);
+}
+
+#[test]
+fn as_many_accounts_as_there_are_may_rest_until_the_same_moment() {
+    let store = Memory::new();
+    let epoch = store.begin_epoch().expect("memory");
+    let rest = |account| {
+        let key = Key::Park(AccountId::from_raw(account));
+        Write::Put(key, Record::Park(ParkRecord { until: NOON }))
+    };
+    for some in (1..=3_000).map(rest).collect::<Vec<_>>().chunks(200) {
+        store.commit(epoch, some).expect("memory");
+    }
+    let before = NOON.minus(Millis(1_000));
+    let mut core = open_with(4, &store, before);
+    assert!(turn(&mut core, before, Millis(0), vec![submission(3_000, None)]).is_empty());
+    assert_eq!(turn(&mut core, NOON, Millis(1_000), vec![]).len(), 1, "it rests no more");
+    let key = |account| Key::Park(AccountId::from_raw(account));
+    let left = store.scan(&key(0), &key(u128::MAX), Order::Ascending, 1).expect("memory");
+    assert_eq!(left, []);
 }

@@ -375,12 +375,9 @@ impl Core {
     }
 
     fn unpark(&mut self) -> Result<(), StoreError> {
-        let mut over: BTreeSet<AccountId> = BTreeSet::new();
-        while let Some(account) = self.lanes.unpark(self.moment.at) {
-            over.insert(account);
-        }
-        let over: Vec<Write> = over.into_iter().map(|it| Write::Delete(Key::Park(it))).collect();
-        for some in over.chunks(PARKS_MAX) {
+        let over = std::iter::from_fn(|| self.lanes.unpark(self.moment.at));
+        let ended: Vec<Write> = over.map(|account| Write::Delete(Key::Park(account))).collect();
+        for some in ended.chunks(PARKS_MAX) {
             self.store.commit(self.epoch, some)?;
             self.dirty = true;
         }

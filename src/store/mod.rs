@@ -223,8 +223,8 @@ pub trait Store: Send + Sync {
         }
     }
 
-    /// A number that grows with each commit before that returns: what is read stays the same while
-    /// it does. `None` where nobody counts.
+    /// A number that grows with each commit, before the commit returns. As long as it is the same,
+    /// so is whatever is read. `None` where nobody counts.
     fn version(&self) -> Option<u64> {
         None
     }

@@ -107,10 +107,8 @@ async fn a_list_shows_what_was_answered_before_it_was_asked_for() {
         // Whoever looks all the time finds most pages as they were.
         tokio::spawn(async move {
             loop {
-                let page = listed(&rig, &anyone(), "limit=3").await;
-                if page["data"].as_array().is_some_and(|posts| posts.len() == 3) {
-                    tokio::task::yield_now().await;
-                }
+                listed(&rig, &anyone(), "limit=3").await;
+                tokio::task::yield_now().await;
             }
         })
     });
